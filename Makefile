@@ -32,7 +32,14 @@ up: $(VENV)/.runtime ## Start everything and print the page's address (options: 
 	@exec $(BIN)/admitone up $(UP)
 
 .PHONY: test
-test: lint typecheck imports pytest ## Check style, types and imports, then run the tests
+test: ## Check style, types and imports, then run the tests
+	@$(MAKE) --no-print-directory --jobs 2 typecheck lint imports tests-read
+	@$(MAKE) --no-print-directory pytest
+
+# Once, while mypy has the other core: otherwise each of pytest's processes would compile every test of a fresh clone.
+.PHONY: tests-read
+tests-read: $(VENV)/.dev ## Read all tests without running any, which compiles them
+	@$(BIN)/pytest --collect-only --quiet --quiet > $(VENV)/tests-read.txt || { cat $(VENV)/tests-read.txt; exit 1; }
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Check style with ruff, and the pages' scripts with deno
@@ -167,6 +174,29 @@ bench: $(VENV)/.dev ## Measure every part beside its reference (about half an ho
 .PHONY: bench-quick
 bench-quick: $(VENV)/.dev ## Measure engine, HTTP and SSE in a smaller form; one JSON line
 	@$(BIN)/python -m bench quick
+
+# pretix in a virtual environment of its own: none of it is in our lock files.
+DEMO_SHOP := $(VENV)/demo-shop
+
+.PHONY: demo-shop
+demo-shop: $(DEMO_SHOP)/.installed ## Show the line before a shop that we did not write: pretix behind nginx, until Ctrl-C
+	@exec $(BIN)/python -m bench.pretix
+
+.PHONY: bench-shop
+bench-shop: $(DEMO_SHOP)/.installed ## Fans at that shop's doors, without a line and through it (options: BENCH="--fans 300")
+	$(BIN)/python -m bench shop $(BENCH)
+
+$(DEMO_SHOP)/.installed: bench/pretix/requirements.lock | $(VENV)/.dev
+	@echo "Installing pretix ..."
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(DEMO_SHOP)
+	@VIRTUAL_ENV=$(CURDIR)/$(DEMO_SHOP) $(BIN)/uv pip install --quiet --no-deps --require-hashes --requirement $<
+	@touch $@
+
+.PHONY: lock-demo-shop
+lock-demo-shop: $(VENV)/.dev ## Write the lock of the demo shop anew (options: LOCK=--upgrade)
+	UV_CUSTOM_COMPILE_COMMAND="make lock-demo-shop" $(BIN)/uv pip compile --quiet --no-config --universal \
+		--python-version 3.11 --generate-hashes --no-emit-index-url $(LOCK) \
+		--output-file bench/pretix/requirements.lock bench/pretix/requirements.in
 
 .PHONY: bench-bots
 bench-bots: $(VENV)/.dev ## Set bots among fans: what share of the seats they get, and what fans feel (some minutes)

@@ -19,10 +19,12 @@ from booking_lane.sentinels import sentinel_address
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.connections.urls import NO_POOLER, with_citus, with_pooler
 from db.edge.settings import EdgeSettings
+from db.invoices.settings import InvoiceSettings
 from db.payments.states import MOLLIE, STRIPE, TEST
 from db.rooms.settings import RoomSettings
 from db.search.index.settings import SearchIndexSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
+from db.shops.probes import networks_in
 from gateway.accounts.settings import AccountSettings, OidcSettings
 from gateway.booking.settings import ScanSettings
 from gateway.branding.brand import BrandError, check
@@ -33,6 +35,7 @@ from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
 from gateway.programme.settings import EventSettings, PictureSettings
 from gateway.search.settings import SearchSettings
+from gateway.shops.settings import ShopSettings
 from gateway.wire.addresses import PublicAddress
 from gateway.wire.proxies import TrustedProxies
 from gateway.wire.served import Served
@@ -181,7 +184,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     edge: EdgeSettings = EdgeSettings()
     stripe: StripeSettings = StripeSettings()
     mollie: MollieSettings = MollieSettings()
+    invoice: InvoiceSettings = InvoiceSettings()
     search: SearchSettings = SearchSettings()
+    shop: ShopSettings = ShopSettings()
     search_index: SearchIndexSettings = SearchIndexSettings()
 
     @classmethod
@@ -236,6 +241,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         except ValueError as error:
             raise SettingsError(f"ADMITONE_PUBLIC_URL: {error}") from None
         try:
+            networks_in(self.shop.probe_networks)
+        except ValueError as error:
+            raise SettingsError(f"ADMITONE_SHOP_PROBE_NETWORKS: {error}") from None
+        try:
             Served.of(self.gateway.serve, self.gateway.events)
         except ValueError as error:
             raise SettingsError(f"ADMITONE_GATEWAY_SERVE, ADMITONE_GATEWAY_EVENTS: {error}") from None
@@ -289,6 +298,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
 
     def _refuse_payments(self) -> None:
+        try:
+            _ = self.invoice.since_at
+        except ValueError as error:
+            raise SettingsError(f"ADMITONE_INVOICE_SINCE: {error}") from None
         names = self.payment.names
         if self.payment.unknown:
             raise SettingsError(f"ADMITONE_PAYMENT_PROVIDERS: there is no provider {self.payment.unknown[0]!r}")

@@ -64,6 +64,11 @@ DEMO_CROWD = ("--release-hold", "0.88", "--abandon-hold", "0.02", "--abandon-in-
 DEMO_BOXES = 2
 DEMO_CANCEL_HOURS = 24
 DEMO_CANCEL_FEE_PERCENT = 10
+DEMO_SELLER = {
+    "ADMITONE_INVOICE_SELLER": "The Demo Venue",
+    "ADMITONE_INVOICE_ADDRESS": "1 Sample Street; 10115 Berlin",
+    "ADMITONE_INVOICE_TAX_ID": "DE000000000",
+}
 
 
 class UpError(RuntimeError):
@@ -155,6 +160,8 @@ def _run(
     paid_event_id = None
     if not settings.payment.names and not settings.site.production:
         environ["ADMITONE_PAYMENT_PROVIDERS"] = TEST
+        if not settings.invoice.seller:
+            environ |= DEMO_SELLER
     if TEST in environ.get("ADMITONE_PAYMENT_PROVIDERS", ""):
         paid_event_id = paid_event(environ["DATABASE_URL"], settings)
     password = secrets.token_urlsafe(12)

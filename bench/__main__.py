@@ -15,6 +15,7 @@ from bench.parts import (
     edge,
     engine,
     generator,
+    guard,
     memory,
     noops,
     overload,
@@ -25,6 +26,7 @@ from bench.parts import (
     scale,
     scan,
     search,
+    shop,
     streams,
     told,
 )
@@ -72,6 +74,15 @@ def noops_(calls: Annotated[int, typer.Option(min=500, help="Of each sort.")] = 
     _run("noops", lambda running: noops.measure(running, count=calls))
 
 
+@app.command("guard")
+def guard_(
+    calls: Annotated[int, typer.Option(min=600, help="Of each sort, with the guard and without.")] = 6_000,
+    rounds: Annotated[int, typer.Option(min=2, help="The two take turns so often.")] = 6,
+) -> None:
+    """What the guard against bots adds to reserve and join: processor time and latency."""
+    _run("guard", lambda running: guard.measure(running, calls=calls, rounds=rounds))
+
+
 @app.command("told")
 def told_(
     fans: Annotated[int, typer.Option(min=1, help="Who are told of the move.")] = 40_000, seconds: Seconds = 30.0
@@ -110,6 +121,22 @@ def edge_(
 ) -> None:
     """A selling event and the page before doors, read through Varnish and nginx."""
     _run("edge", lambda running: edge.measure(running, per_minute=per_minute, seconds=seconds, few=few, many=many))
+
+
+@app.command("shop")
+def shop_(
+    fans: Annotated[int, typer.Option(min=1, help="Who come to doors.")] = 5_000,
+    visitors: Annotated[int, typer.Option(min=1, help="Of them, who are in the shop at a time.")] = 24,
+    arrive_seconds: Annotated[float, typer.Option(min=0, help="They come within so long.")] = 60.0,
+    minutes: Annotated[float, typer.Option(min=0.2, help="Of each of the two sales, at most.")] = 20.0,
+) -> None:
+    """Doors at pretix, without Admit One and with it; `make demo-shop` installs pretix."""
+    _run(
+        "shop",
+        lambda running: shop.measure(
+            running, fans=fans, visitors=visitors, arrive_seconds=arrive_seconds, seconds_max=60 * minutes
+        ),
+    )
 
 
 @app.command("engine")
@@ -226,6 +253,7 @@ def all_(minutes: Annotated[float, typer.Option(min=0.2, help="Of the memory par
         "parts",
         generator.measure,
         noops.measure,
+        guard.measure,
         engine.measure,
         reserve.measure,
         purchase.measure,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import psycopg
 
+from admitone.crowd.crowd import loopback_sources
+from admitone.fan.captcha import solve
 from bench.client import Address, request
 from bench.load import Flow, closed_loop
+from bench.processes import Apart, apart, gather
 from bench.servers import SECRET
+from bench.stats import Load
 from db.booking.conduct import NETWORK_LIMITS_OFF
 from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
 from gateway.identity.sessions import Identity
@@ -19,9 +23,13 @@ from gateway.identity.settings import SessionSettings
 ROWS_OF_BLOCK = 100
 SEATS_OF_ROW = 100
 WAIT = "Prefer: wait=10"
+SOURCES = loopback_sources(256)
+"""The fans come from so many networks: of one network's each captcha would soon cost more work, and then be refused."""
+SECONDS_MAX = 600.0
 
 Pair = tuple[int, int, int]
 """(ticket_type_id, row_number, first seat_number): that seat and the next."""
+_Noted = tuple[Load, list[bytes]]
 
 
 def new_event(
@@ -102,15 +110,45 @@ def member(body: bytes, name: bytes) -> bytes:
     return body[at : body.find(b'"', at)]
 
 
-def challenges(address: Address, count: int) -> list[dict[str, object]]:
-    """So many real ALTCHA challenges, fetched over HTTP. Call it in a process of its own."""
-    found: list[dict[str, object]] = []
-    one = request("GET", "/api/captcha/challenge")
+def noting(to: Address, step: str, member_name: bytes, made: Sequence[bytes], connections: int) -> _Noted:
+    """The load of these requests to their end, and of each one's answer a member, in the same order (empty: it has
+    none). Call it in a process of its own.
+    """
+    noted = [b""] * len(made)
 
-    def fetch() -> Flow:
-        status, body = yield "challenge", one
+    def one(number: int, raw: bytes) -> Flow:
+        _, body = yield step, raw
+        noted[number] = member(body, member_name)
+
+    flows = (one(number, raw) for number, raw in enumerate(made))
+    return closed_loop([to], flows, connections=connections, seconds=SECONDS_MAX, sources=SOURCES), noted
+
+
+def solutions(to: Address, tokens: Sequence[str], processes: int = 2) -> list[str]:
+    """For each session the solution of a challenge that it asked for itself, for its checkout.
+
+    Raises:
+        RuntimeError: the gateway refused challenges.
+    """
+    asked = apart(lambda: _challenges(to, tokens))
+    shares = [asked[number::processes] for number in range(processes)]
+    solved = gather([Apart(lambda share=share: [str(solve(one)) for one in share]) for share in shares])  # type: ignore[misc]
+    found = [""] * len(asked)
+    for number, some in enumerate(solved):
+        found[number::processes] = some
+    return found
+
+
+def _challenges(to: Address, tokens: Sequence[str]) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = [{}] * len(tokens)
+
+    def fetch(number: int, token: str) -> Flow:
+        raw = request("GET", "/api/captcha/challenge?action=checkout", token=token)
+        status, body = yield "challenge", raw
         if status == 200:
-            found.append(msgspec.json.decode(body))
+            found[number] = msgspec.json.decode(body)
 
-    closed_loop([address], (fetch() for _ in range(count)), connections=16, seconds=600)
+    flows = (fetch(number, token) for number, token in enumerate(tokens))
+    load = closed_loop([to], flows, connections=64, seconds=SECONDS_MAX, sources=SOURCES)
+    load.require("challenge", "200")
     return found

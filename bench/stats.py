@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+REFUSED_SHARE_MAX = 0.05
+
 
 def percentile(ordered: Sequence[float], share: float) -> float:
     """The value that ``share`` (0…1) of ``ordered`` do not exceed (nearest rank); 0 of none."""
@@ -64,6 +66,17 @@ class Load:
         """Answers of this outcome (of any, where none is named)."""
         found = self.steps[step].outcomes if step in self.steps else Counter[str]()
         return sum(found[outcome] for outcome in outcomes) if outcomes else found.total()
+
+    def require(self, step: str, *outcomes: str) -> None:
+        """Return if nearly all answers of this step were of these outcomes. A server that refuses is fast, and would be
+        measured as one that sells.
+
+        Raises:
+            RuntimeError: it has no answers, or more than `REFUSED_SHARE_MAX` were others.
+        """
+        good, total = self.count(step, *outcomes), self.count(step)
+        if not total or total - good > REFUSED_SHARE_MAX * total:
+            raise RuntimeError(f"{step}: {dict(self.steps[step].outcomes) if total else 'no answers'}")
 
     def rate(self, step: str, *outcomes: str) -> float:
         """Such answers a second."""

@@ -21,15 +21,20 @@ class Gathering(Generic[Question, Answer]):
         ask_all: asks them together; it gives an answer, or the exception that is one, for each. What it raises is the
             answer to all.
         given_up: makes the answer of those whose asking was cancelled, as it is by a loop that ends.
+        one_at_a_time: gather for as long as the questions before have no answer. Under load they then leave in fewer
+            and larger groups, each at most one round trip later.
     """
 
     def __init__(
         self,
         ask_all: Callable[[Sequence[Question]], Awaitable[Sequence[Answer | Exception]]],
         given_up: Callable[[], Exception],
+        *,
+        one_at_a_time: bool = False,
     ) -> None:
         self._ask_all = ask_all
         self._given_up = given_up
+        self._one_at_a_time = one_at_a_time
         self._asked: list[tuple[Question, asyncio.Future[Answer]]] = []
         self.sending: set[asyncio.Task[None]] = set()
 
@@ -37,10 +42,15 @@ class Gathering(Generic[Question, Answer]):
         """The question's answer, which comes later."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
-        if not self._asked:
+        if not self._asked and not (self._one_at_a_time and self.sending):
             loop.call_soon(self._send_gathered)
         self._asked.append((question, answer))
         return answer
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no question waits for its answer."""
+        return not self._asked and not self.sending
 
     def _send_gathered(self) -> None:
         asked, self._asked = self._asked, []
@@ -54,9 +64,14 @@ class Gathering(Generic[Question, Answer]):
         self.sending.discard(sending)
         if sending.cancelled():
             # A loop that ends cancels its tasks, some before they begin. Who asked must not wait for ever then.
+            if self._one_at_a_time:
+                asked = [*asked, *self._asked]
+                self._asked = []
             for _, waiting in asked:
                 if not waiting.done():
                     waiting.set_exception(self._given_up())
+        elif self._one_at_a_time and self._asked and not self.sending:
+            self._send_gathered()
 
     async def _send(self, asked: Sequence[tuple[Question, asyncio.Future[Answer]]]) -> None:
         answers: Sequence[Answer | Exception]

@@ -23,6 +23,8 @@ READ_ALONE: Final = (
     "payment",
     "payment_job",
     "refund",
+    "invoice",
+    "invoice_series",
     "alembic_version",
 )
 """Of these a gateway reads the rows and writes none."""

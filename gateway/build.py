@@ -13,8 +13,10 @@ from db.sealing.keyring import Keyring, use
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.bringing import Bringing
 from gateway.accounts.issuer import Issuers
+from gateway.accounts.linking import Linking
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
+from gateway.booking.invoices import Invoices
 from gateway.booking.lane_office import LaneOffice
 from gateway.booking.orders import Orders
 from gateway.booking.payments import Payments
@@ -70,20 +72,25 @@ from gateway.programme.pictures import Pictures
 from gateway.programme.programme import Programme
 from gateway.search.cached import CachedCatalogue
 from gateway.search.catalogue import Catalogue, SearchIndex
+from gateway.search.memory import MemoryCatalogue
 from gateway.search.postgres import PostgresCatalogue
 from gateway.services import Services
 from gateway.settings import GatewaySettings
 from gateway.shops.check import ShopChecks
+from gateway.shops.probing import ShopProbes
 from gateway.wire.connection_counts import Connections
 from gateway.wire.proxies import TrustedProxies
+from gateway.wire.served import Served, SitePart
 from gateway.wire.stream_slots import StreamSlots
 from messages.links import LinkTokens
+from messages.look import Look
 from tickets.keys import TicketKeys
 from tickets.links import TicketLinks
 from tickets.wallets import Wallets
 from waiting_room.keys import suspects_key
 from waiting_room.line import Line
 from waiting_room.open_passes import OpenPasses
+from waiting_room.shop_figures import ShopFigures
 from waiting_room.shop_passes import ShopPasses
 from waiting_room.tickers import Tickers
 from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
@@ -138,16 +145,20 @@ def build_services(settings: GatewaySettings) -> Services:
         in_development=not settings.site.production,
         per_minute=settings.limit.contacts_per_minute,
     )
-    line_streams = LineStreams(line, rooms, counts, places, restoring)
+    tickers = Tickers(line_redis)
+    line_streams = LineStreams(line, rooms, counts, places, restoring, lambda: tickers.all_read_lists)
     ended.on_ended(line_streams.end_session)
     desk = Desk(settings.lane, engine, jobs, jobs_client(settings.redis.jobs))
+    tickets = Tickets(halls, identity)
     draws = PublicDraws(engine, old_reads, rooms, counts, places)
     receipts = Receipts(line, draws)
     figures = RoomFigures(rooms, counts, halls, desk, jobs)
     authenticators = Authenticators(ring, clock.now)
     traffic = Traffic()
-    searched, search_index = _searched(settings, old_reads)
+    shop_figures = ShopFigures(line_redis)
+    searched, search_index, search_memory = _searched(settings, old_reads)
     catalogue = CachedCatalogue(searched, line_redis, settings.search)
+    issuers = Issuers(settings.oidc, https_only=settings.site.production, now=clock.now)
     return Services(
         settings=settings,
         engine=engine,
@@ -176,7 +187,8 @@ def build_services(settings: GatewaySettings) -> Services:
             links_per_minute=settings.limit.contacts_per_minute,
             now=clock.now,
         ),
-        issuers=Issuers(settings.oidc, https_only=settings.site.production, now=clock.now),
+        issuers=issuers,
+        linking=Linking(engine, ring, issuers, mails=contacts.takes_mail, now=clock.now),
         captcha=captcha,
         reader=Reader(
             settings.db.url,
@@ -185,7 +197,7 @@ def build_services(settings: GatewaySettings) -> Services:
             ticket_keys=ticket_keys,
         ),
         payments=Payments(engine, settings.payment, settings.stripe, settings.site.secret),
-        tickets=Tickets(halls, identity),
+        tickets=tickets,
         check_in=CheckIn(settings.db.url, engine, halls, ticket_keys, settings.scan),
         halls=halls,
         hall_access=HallAccess(halls, identity),
@@ -193,12 +205,13 @@ def build_services(settings: GatewaySettings) -> Services:
         hall_proposals=HallProposals(old_reads),
         catalogue=catalogue,
         search_index=search_index,
+        search_memory=search_memory,
         limits=limits,
         connections=Connections(settings.connection, TrustedProxies.of(settings.connection.trusted_proxies)),
         stream_slots=StreamSlots(settings.stream),
         line=line,
         rooms=rooms,
-        door=Door(line, rooms, Draws(engine, line), Tickers(line_redis)),
+        door=Door(line, rooms, Draws(engine, line), tickers),
         counts=counts,
         places=places,
         passes=passes,
@@ -216,6 +229,8 @@ def build_services(settings: GatewaySettings) -> Services:
             traffic,
             clock.now,
         ),
+        shop_figures=shop_figures,
+        shop_probes=ShopProbes(rooms, shop_figures, settings.shop, public_only=settings.site.production, now=clock.now),
         ticket_keys=ticket_keys,
         ticket_links=TicketLinks(ring),
         wallets=Wallets.of(settings.wallet),
@@ -262,7 +277,7 @@ def build_services(settings: GatewaySettings) -> Services:
             streams_max=settings.stream.per_process_max,
             keys=ring,
         ),
-        autopilot=Autopilot(line, rooms, desk, settings.autopilot.p95_ms),
+        autopilot=Autopilot(line, rooms, desk, shop_figures, settings.autopilot.p95_ms),
         steps=Steps(engine, rooms),
         programme=Programme(
             settings.db.url,
@@ -278,6 +293,14 @@ def build_services(settings: GatewaySettings) -> Services:
         alerts=Alerts(engine, settings.push.public_key),
         contacts=contacts,
         traffic=traffic,
+        invoices=Invoices(
+            engine,
+            limits,
+            Look.of(settings.brand),
+            tickets.making_pdf,
+            font=settings.mail.font,
+            pdfs_per_minute=settings.limit.pdfs_per_minute,
+        ),
         orders=Orders(
             engine,
             halls,
@@ -290,13 +313,21 @@ def build_services(settings: GatewaySettings) -> Services:
     )
 
 
-def _searched(settings: GatewaySettings, old_reads: OldReads) -> tuple[Catalogue, SearchIndex | None]:
-    """What answers searches, and the index among it if the site has one."""
+def _searched(
+    settings: GatewaySettings, old_reads: OldReads
+) -> tuple[Catalogue, SearchIndex | None, MemoryCatalogue | None]:
+    """What answers searches, and the index or the memory that it is, if it is one."""
     postgres = PostgresCatalogue(old_reads, settings.search.bounds)
-    if not settings.search_index.is_used:
-        return postgres, None
-    # Elasticsearch's client is large.
-    from gateway.search.indexed import IndexedCatalogue
+    if settings.search_index.is_used:
+        # Elasticsearch's client is large.
+        from gateway.search.indexed import IndexedCatalogue
 
-    indexed = IndexedCatalogue.of(settings.search_index, old_reads, postgres)
-    return indexed, indexed
+        indexed = IndexedCatalogue.of(settings.search_index, old_reads, postgres)
+        return indexed, indexed, None
+    served = Served.of(settings.gateway.serve, settings.gateway.events).parts
+    if settings.search.memory_events_max and served & {SitePart.PAGES, SitePart.SEARCH}:
+        memory = MemoryCatalogue(
+            old_reads, postgres, events_max=settings.search.memory_events_max, bounds=settings.search.bounds
+        )
+        return memory, None, memory
+    return postgres, None, None

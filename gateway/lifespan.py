@@ -82,6 +82,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
     return [
         services.readiness.keep,
         *([services.old_reads.keep] if services.old_reads.has_replica else []),
+        *([] if services.search_memory is None else [services.search_memory.keep]),
         services.loop_lag.keep,
         services.clock.keep,
         services.networks.keep,
@@ -99,6 +100,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         services.door.keep_lease,
         services.door.keep_admitting,
         services.autopilot.keep_steering,
+        services.shop_probes.keep_looking,
         services.steps.keep_setting,
         services.line_streams.run,
         services.operators.keep_streams,
@@ -156,6 +158,7 @@ def _on_followed(services: Services, event_id: int) -> None:
 
 def _on_gap(services: Services) -> None:
     services.halls.mark_stale()
+    services.line_streams.on_gap()
     services.shop_checks.on_gap()
 
 
@@ -208,6 +211,7 @@ async def _close(services: Services) -> None:
     services.pictures.close()
     services.sign_in.close()
     services.accounts.close()
+    await services.shop_probes.close()
     await services.issuers.close()
     if services.search_index is not None:
         await services.search_index.close()

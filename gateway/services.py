@@ -12,8 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connections.old_reads import OldReads
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.issuer import Issuers
+from gateway.accounts.linking import Linking
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
+from gateway.booking.invoices import Invoices
 from gateway.booking.lane_office import LaneOffice
 from gateway.booking.orders import Orders
 from gateway.booking.payments import Payments
@@ -64,8 +66,10 @@ from gateway.programme.pictures import Pictures
 from gateway.programme.programme import Programme
 from gateway.search.cached import CachedCatalogue
 from gateway.search.catalogue import SearchIndex
+from gateway.search.memory import MemoryCatalogue
 from gateway.settings import GatewaySettings
 from gateway.shops.check import ShopChecks
+from gateway.shops.probing import ShopProbes
 from gateway.wire.connection_counts import Connections
 from gateway.wire.requests import AnyRequest
 from gateway.wire.stream_slots import StreamSlots
@@ -75,6 +79,7 @@ from tickets.wallets import Wallets
 from waiting_room.limits import address_prefix
 from waiting_room.line import Line
 from waiting_room.open_passes import OpenPasses
+from waiting_room.shop_figures import ShopFigures
 
 LAST_OUTCOMES_SECONDS: Final = 1.0
 
@@ -96,10 +101,12 @@ class Services:
     ended_sessions: EndedSessions
     accounts: Accounts
     issuers: Issuers
+    linking: Linking
     captcha: Captcha
     reader: Reader
     payments: Payments
     orders: Orders
+    invoices: Invoices
     tickets: Tickets
     check_in: CheckIn
     halls: Halls
@@ -108,6 +115,7 @@ class Services:
     hall_proposals: HallProposals
     catalogue: CachedCatalogue
     search_index: SearchIndex | None
+    search_memory: MemoryCatalogue | None
     limits: RateLimits
     connections: Connections
     stream_slots: StreamSlots
@@ -121,6 +129,8 @@ class Services:
     passes: Passes
     open_passes: OpenPasses
     shop_checks: ShopChecks
+    shop_figures: ShopFigures
+    shop_probes: ShopProbes
     ticket_keys: TicketKeys
     ticket_links: TicketLinks
     wallets: Wallets

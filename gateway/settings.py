@@ -18,6 +18,7 @@ from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
 from gateway.programme.settings import EventSettings, PictureSettings
 from gateway.search.settings import SearchSettings
+from gateway.shops.settings import ShopSettings
 from gateway.wire.settings import (
     BodySettings,
     ConnectionSettings,
@@ -71,4 +72,5 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     edge: EdgeSettings
     stripe: StripeSettings
     search: SearchSettings
+    shop: ShopSettings
     search_index: SearchIndexSettings

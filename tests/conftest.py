@@ -32,11 +32,18 @@ XDIST_WORKERS_MAX = 8
 LONGEST = (
     "security/test_schema.py",
     "browser/test_every_page.py",
-    "security/test_wire.py",
     "acceptance/test_clients_page.py",
+    "browser/test_console_way.py",
+    "browser/test_tabs_way.py",
     "acceptance/test_rehearse.py",
+    "acceptance/test_waiting_room.py",
+    "faults/test_sale_disturbed.py",
+    "unit/test_embedded_up.py",
+    "security/test_wire.py",
 )
-"""Files whose tests take a minute or more begin first: one that began last would be waited for by an idle machine."""
+"""Files whose tests take a minute or more begin first, in this order: one that began last would be waited for by an
+idle machine.
+"""
 
 # Tests start many processes. Where bytecode is not kept, each compiles all that it imports: a second's work or two.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -48,8 +55,19 @@ def pytest_xdist_auto_num_workers() -> int:
     return min((os.cpu_count() or 1) + 1, XDIST_WORKERS_MAX)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is read now is kept to the end: meanwhile nothing would be found by looking for garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.relative_to(Path(__file__).parent).as_posix() not in LONGEST)
+    order = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.relative_to(Path(__file__).parent).as_posix(), len(order)))
 
 
 def pytest_collection_finish() -> None:

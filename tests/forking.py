@@ -285,7 +285,25 @@ def _main(descriptor: int) -> None:
         request = _serve(control)
     if request is not None:
         sys.argv[1:] = request.arguments
-        runpy.run_module(request.module, run_name="__main__", alter_sys=True)
+        _run(request.module)
+
+
+def _run(module: str) -> None:
+    """Run the module and end the process as Python does, but let the kernel free what there is: Python would touch, and
+    thereby copy, all that the process shares with the others. That took longer than to start a command.
+    """
+    code: object = 0
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = 0 if end.code is None else end.code
+        if not isinstance(code, int):
+            raise
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code & 0xFF)
 
 
 if __name__ == "__main__":

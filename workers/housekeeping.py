@@ -15,6 +15,7 @@ from db.alarms.rules import FORGET_EXCEPTIONS
 from db.alarms.standing import FORGET_ALARMS
 from db.booking import housekeeping_sql as sql
 from db.ids import first_id_of
+from db.invoices.keeping import FORGET_PAYERS
 from db.lanes.maps import LANES_MAX, last_maps
 from db.messages.queue import FORGET as FORGET_MESSAGES
 from db.messages.queue import FORGET_CONTACTS, FORGET_UNCONFIRMED
@@ -42,6 +43,7 @@ FORGET_ROUNDS_MAX = 20
 DEPARTURE_CHUNKS_MAX = 100
 HOLDS_MAX = 10_000
 HOURS_OF_DAY = 24
+DAYS_OF_YEAR_MAX = 366
 SEALED_ROWS_MAX = 1_000
 SEAL_STEPS_MAX = 40
 INDEX_ROUNDS_MAX = 20
@@ -222,7 +224,8 @@ class Housekeeping:
 
     def forget(self) -> None:
         """Delete outcomes, departures, delivered news, messages, addresses, answers of orders, subscriptions to alerts,
-        and alarms that are older than promised, and take the networks from old holds, a bounded number in each run.
+        and alarms that are older than promised, and take the networks from old holds and the payers from old invoices,
+        a bounded number in each run.
         """
         keep = self._settings.keep
         for old, keep_hours in (
@@ -235,6 +238,7 @@ class Housekeeping:
             (FORGET_UNCONFIRMED, keep.unconfirmed_hours),
             (FORGET_UNBOUGHT, keep.answers_hours),
             (FORGET_PAST, keep.order_days * HOURS_OF_DAY),
+            (FORGET_PAYERS, keep.invoice_years * DAYS_OF_YEAR_MAX * HOURS_OF_DAY),
             (FORGET_NOTICES, self._settings.alarm.keep_hours),
             (FORGET_ALARMS, self._settings.alarm.keep_hours),
             (FORGET_EXCEPTIONS, self._settings.alarm.keep_hours),

@@ -249,7 +249,7 @@ class Pool(WorkerPool):
 
             providers = providers_of(settings)
             url, lane = settings.db.url, settings.lane
-            cash(lambda: Cashier(url, client, lane, settings.payment, providers, probe=self._probe))
+            cash(lambda: Cashier(url, client, lane, settings.payment, providers, settings.invoice, probe=self._probe))
             return
         if role == CRON:
             Cron(client, settings.lane.count).start()  # type: ignore[no-untyped-call]

@@ -8,6 +8,7 @@ import msgspec
 
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.edge.settings import EdgeSettings
+from db.invoices.settings import InvoiceSettings
 from db.search.index.settings import SearchIndexSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded
 from messages.brand_settings import BrandSettings
@@ -39,6 +40,9 @@ class KeepSettings(Section, frozen=True, kw_only=True):
     network_hours: Annotated[
         int, bounded("how long a hold keeps the network that it was made from, which limits count by", 24, 26_280)
     ] = 2160
+    invoice_years: Annotated[
+        int, bounded("how long invoices say whom they are for, as the law of the seller's country wants", 1, 100)
+    ] = 10
     log_days: Annotated[int, bounded("how long the log of operators' changes is kept; 0: for good", 0, 3660)] = 730
 
 
@@ -62,6 +66,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     payment: PaymentSettings
     stripe: StripeSettings
     mollie: MollieSettings
+    invoice: InvoiceSettings
 
     @property
     def site_address(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Annotated
 
@@ -79,6 +80,7 @@ def audit(
     ] = None,
 ) -> None:
     """Check every invariant in SQL; exit 1 with the rows that break one."""
+    from db.audit.invariants import at_banks
     from db.audit.invariants import audit as check
     from db.audit.ledger import LedgerError
 
@@ -90,6 +92,7 @@ def audit(
             grace_seconds=settings.hold.grace_seconds,
             command_keep_hours=settings.lane.command_keep_hours,
             ledger=ledger,
+            invoices=settings.invoice,
         )
     except LedgerError as error:
         raise fail(str(error)) from None
@@ -97,6 +100,12 @@ def audit(
         typer.echo(f"{violation.invariant}: {violation.sentence}")
         for row in violation.rows:
             typer.echo("  " + ", ".join(f"{name}={value}" for name, value in row.items()))
+    if waits := at_banks(settings.db.url):
+        until = waits.until.astimezone(dt.UTC)
+        typer.echo(
+            f"Payments that banks work on: {waits.payments}; {waits.seats} seats are kept for them,"
+            f" until {until:%Y-%m-%d %H:%M} UTC at most."
+        )
     if violations:
         raise typer.Exit(1)
     typer.echo("Every invariant holds.")

@@ -11,7 +11,7 @@ import redis
 
 from admitone.doctor.finding import Finding, error, fine, warning
 from admitone.doctor.site import Site
-from db.booking.holds import live
+from db.booking.holds import keeps_slot
 from db.rehearsals.rehearsals import LOCK_SPACE
 from waiting_room.errors import RoomUnknown
 from waiting_room.keys import room_key
@@ -35,12 +35,12 @@ SELECT count(*)
                   AND p.purchase_at > to_timestamp(k.admitted_at_ms / 1000.0)
                   AND p.purchase_at < clock_timestamp() - make_interval(secs => %(settled_seconds)s))
    AND NOT EXISTS (SELECT FROM reservation r
-                    WHERE r.event_id = %(event_id)s AND r.user_id = k.user_id AND {live("r")})
+                    WHERE r.event_id = %(event_id)s AND r.user_id = k.user_id AND {keeps_slot("r")})
 """  # noqa: S608 - of constants alone""
 _HOLDERS: Final = f"""
 SELECT DISTINCT r.user_id
   FROM reservation r
- WHERE r.event_id = %(event_id)s AND {live("r")}
+ WHERE r.event_id = %(event_id)s AND {keeps_slot("r")}
    AND r.created_at < clock_timestamp() - make_interval(secs => %(settled_seconds)s)
  LIMIT %(admitted_max)s
 """  # noqa: S608 - of constants alone

@@ -42,6 +42,7 @@ DEFENCES: Final = {
 """The defaults, which the other parts raise; and a hold that lapses within the measurement."""
 PLAIN, HIDDEN = "chromium", "chromium that hides it"
 """Bots in a real browser, by whether it says that it is steered."""
+FANS: Final = ("fan", "campus", "refresher")
 ASKED: Final = frozenset({"captcha_required", "too_many_holds", "rate_limited", "conduct_refused"})
 
 
@@ -322,12 +323,14 @@ def measure(system: System, *, fans_count: int, seats: int, seconds: float, brow
             event_id = halls.new_event(connection, seats, room)
         sale = Sale(f"http://{host}:{port}", event_id, seats, seconds)
         asyncio.run(_sell(sale, fans_count, mix, seconds / 3))
+        if not any(one.seats for one in sale.sessions if one.role in FANS):
+            raise RuntimeError(f"{name}: no fan bought: {Counter(one.refused for one in sale.sessions)}")
         _report(part, name, sale, _hoarded_max(system, event_id, sale), event_id)
     return part
 
 
 def _report(part: Part, name: str, sale: Sale, hoarded: int, event_id: int) -> None:
-    fans = [one for one in sale.sessions if one.role in ("fan", "campus", "refresher")]
+    fans = [one for one in sale.sessions if one.role in FANS]
     bots = [one for one in sale.sessions if one not in fans]
     of_bots = sum(one.seats for one in bots)
     if any(one.role.startswith(("scalper", PLAIN)) for one in bots):

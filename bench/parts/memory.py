@@ -55,6 +55,7 @@ def measure(system: System, *, minutes: float = 10.0, count: int = FANS) -> Part
         )
     )
     (loaded,) = gather([load], sample, SAMPLE_SECONDS)
+    loaded.require("reserve", "200")
     seen = crowd.end()
     system.stop(worker, gateway)
     warm = [sample_ for sample_ in samples if sample_[0] >= seconds * WARM_SHARE] or samples

@@ -32,6 +32,7 @@ def measure(system: System, *, seconds: float = 30.0, peak_seconds: float = 8.0)
             addresses, repeat("reserve", iter(raw)), connections=CONNECTIONS, seconds=peak_seconds, warm_seconds=2.0
         )
     )
+    closed.require("reserve", "200")
     peak = closed.rate("reserve", "200")
     with system.connect() as connection:
         peak_batch = mean_batch(connection, hall.event_id)
@@ -52,6 +53,7 @@ def measure(system: System, *, seconds: float = 30.0, peak_seconds: float = 8.0)
         over_batch = mean_batch(connection, over.event_id)
     system.stop(worker, *gateways)
     outcomes: Counter[str] = load.steps["reserve"].outcomes
+    load.require("reserve", "200", "lost", *(name for name in outcomes if name.startswith("503")))
     served = load.rate("reserve", "200")
     refused = sum(number for name, number in outcomes.items() if name.startswith("503"))
     total = outcomes.total()

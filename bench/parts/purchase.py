@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from admitone.fan.captcha import solve
 from bench import fans
 from bench.client import Address, request
 from bench.load import Flow, closed_loop, repeat
 from bench.parts.reserve import CONNECTIONS, WARM_SECONDS
-from bench.processes import Apart, apart, gather
+from bench.processes import apart
 from bench.report import Part
 from bench.servers import System, await_answer, free_port
 from bench.stats import Load
@@ -21,35 +20,24 @@ from bench.stats import Load
 TIGERFANS_TICKETS_PER_SECOND = 977
 """The best published Python figure, on 4 cores with TigerBeetle (TigerFans); a purchase there is one ticket."""
 BASELINE_HOLDS = 700
-PURCHASES_PER_SECOND_MAX = 2500
+PURCHASES_PER_SECOND_MAX = 1000
 """So many seats, fans and captchas are made ready; a faster system would be measured for a shorter time."""
 
 Held = tuple[str, bytes]
 """(session, reservation id)."""
+HOLDING_CONNECTIONS = 128
 
 
-def hold(addresses: Sequence[Address], event_id: int, count: int, seats: int) -> list[Held]:
-    """So many holds of two seats each, every one another fan's. Call it in a process of its own."""
-    held: list[Held] = []
+def hold(address: Address, event_id: int, tokens: Sequence[str], seats: int) -> list[Held]:
+    """A hold of two seats for each session.
 
-    def one(token: str, pair: fans.Pair) -> Flow:
-        status, body = yield "reserve", fans.reserve(token, event_id, pair)
-        found = fans.member(body, b"reservationId")
-        if status == 200 and found:
-            held.append((token, found))
-
-    sessions = fans.sessions(count)
-    flows = (one(token, pair) for (token, _), pair in zip(sessions, fans.pairs(seats), strict=False))
-    closed_loop(addresses, flows, connections=128, seconds=600)
-    return held
-
-
-def solutions(address: Address, count: int, processes: int = 2) -> list[str]:
-    """So many solved captchas, of challenges fetched from the gateway."""
-    found = apart(lambda: fans.challenges(address, count))
-    shares = [found[number::processes] for number in range(processes)]
-    solved = gather([Apart(lambda share=share: [str(solve(one)) for one in share]) for share in shares])  # type: ignore[misc]
-    return [one for some in solved for one in some]
+    Raises:
+        RuntimeError: the server refused some.
+    """
+    made = [fans.reserve(token, event_id, pair) for token, pair in zip(tokens, fans.pairs(seats), strict=False)]
+    load, held = apart(lambda: fans.noting(address, "reserve", b"reservationId", made, HOLDING_CONNECTIONS))
+    load.require("reserve", "200")
+    return list(zip(tokens, held, strict=True))
 
 
 def _checkout_load(address: Address, event_id: int, held: list[Held], captchas: list[str], seconds: float) -> Load:
@@ -57,21 +45,28 @@ def _checkout_load(address: Address, event_id: int, held: list[Held], captchas: 
         fans.checkout(token, event_id, reservation_id, captcha)
         for (token, reservation_id), captcha in zip(held, captchas, strict=False)
     ]
+    load = _load(address, repeat("checkout", iter(raw)), seconds)
+    load.require("checkout", "200")
+    return load
+
+
+def _load(address: Address, flows: Iterator[Flow], seconds: float) -> Load:
     return apart(
         lambda: closed_loop(
             [address],
-            repeat("checkout", iter(raw)),
+            flows,
             connections=CONNECTIONS,
             seconds=seconds,
             warm_seconds=min(WARM_SECONDS, seconds / 4),
+            sources=fans.SOURCES,
         )
     )
 
 
-def _purchases(event_id: int, captchas: list[str], seats: int) -> Iterator[Flow]:
-    """A flow for each captcha; the sessions are signed now, not while the time runs."""
-    ready = list(zip(fans.sessions(len(captchas)), captchas, fans.pairs(seats), strict=False))
-    return (_purchase(event_id, token, captcha, pair) for (token, _), captcha, pair in ready)
+def _purchases(event_id: int, tokens: Sequence[str], captchas: list[str], seats: int) -> Iterator[Flow]:
+    """A flow for each session and its captcha."""
+    ready = zip(tokens, captchas, fans.pairs(seats), strict=False)
+    return (_purchase(event_id, token, captcha, pair) for token, captcha, pair in ready)
 
 
 def _purchase(event_id: int, token: str, captcha: str, pair: fans.Pair) -> Flow:
@@ -97,7 +92,8 @@ def _stock(system: System, seconds: float, workers: int) -> Load:
     await_answer(app, "/schema")
     with system.connect() as connection:
         event_id = fans.new_event(connection, 10_000)
-    held = apart(lambda: hold([app.address], event_id, BASELINE_HOLDS, 10_000))
+    tokens = [token for token, _ in fans.sessions(BASELINE_HOLDS)]
+    held = hold(app.address, event_id, tokens, 10_000)
     found = _checkout_load(app.address, event_id, held, ["none"] * len(held), seconds)
     system.stop(*started, app)
     with system.redis() as client:
@@ -112,19 +108,13 @@ def measure(system: System, *, seconds: float = 10.0, baseline: bool = True) -> 
         checkout_event, purchase_event = fans.new_event(connection, 2 * count), fans.new_event(connection, 2 * count)
     (gateway,) = system.gateways()
     worker = system.worker()
-    captchas = solutions(gateway.address, 2 * count)
-    held = apart(lambda: hold([gateway.address], checkout_event, count, 2 * count))
+    tokens = [token for token, _ in fans.sessions(2 * count)]
+    captchas = fans.solutions(gateway.address, tokens)
+    held = hold(gateway.address, checkout_event, tokens[:count], 2 * count)
     bought = _checkout_load(gateway.address, checkout_event, held, captchas[:count], seconds)
-    flows = _purchases(purchase_event, captchas[count:], 2 * count)
-    whole = apart(
-        lambda: closed_loop(
-            [gateway.address],
-            flows,
-            connections=CONNECTIONS,
-            seconds=seconds,
-            warm_seconds=min(WARM_SECONDS, seconds / 4),
-        )
-    )
+    whole = _load(gateway.address, _purchases(purchase_event, tokens[count:], captchas[count:], 2 * count), seconds)
+    for step in ("reserve", "checkout", "ticket"):
+        whole.require(step, "200")
     system.stop(worker, gateway)
     part.details = {"checkout": bought.document(), "purchase": whole.document()}
     rate = bought.rate("checkout", "200")

@@ -93,6 +93,10 @@ def ours(system: System, seconds: float, connections: int, part: Part) -> tuple[
     one_hall = Hall(system, 10_000, 5_000)
     one = load([gateway.address], "reserve", iter(one_hall.reserves(5_000)), 1, seconds)
     again = load([gateway.address], "noop", hall.noops(), connections, seconds / 2)
+    for measured in (many, one):
+        measured.require("reserve", "200")
+    for measured in (noop, again):
+        measured.require("noop", "204")
     part.details["ours"] = {
         "reserve": many.document(),
         "noop": noop.document(),
@@ -117,6 +121,7 @@ def stock(system: System, seconds: float, connections: int, part: Part, workers:
     await_answer(app, "/schema")
     hall = Hall(system, 40_000, 10_000)
     many = load([app.address], "reserve", iter(hall.reserves(20_000)), connections, seconds)
+    many.require("reserve", "200")
     part.details[f"stockRq{workers}"] = many.document()
     system.stop(*started, app)
     _forget_queue(system)

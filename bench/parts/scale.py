@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from random import Random
 from typing import Any, Final, cast
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -40,6 +42,10 @@ HEARTBEAT_SECONDS: Final = 4
 TICKS_A_SECOND: Final = 4
 CONNECTED_SECONDS: Final = 120
 """The longest that the settings allow: in slow motion a fan's sign of life comes late."""
+CALLS_A_SECOND: Final = 100
+"""So many at most: in slow motion as many a tick as in a whole second."""
+LEAVES_A_SECOND: Final = 20
+CAPACITY: Final = 100_000
 AIM_FANS: Final = 1_000_000
 ISSUE_CORES: Final = {"heartbeats": 1.05e-6, "places": 0.34e-6}
 """The issue's table: cores a fan, at 100 gateways."""
@@ -147,30 +153,45 @@ async def _simulate(system: System, meter: Meter, fans: int, gateways: int, seco
             await one.rooms.refresh()
             await one.news.connected.wait()
 
+        async def send(turn: int) -> None:
+            for one in crowd:
+                await one.send_places(event_id, turn)
+
+        async def beat() -> None:
+            for one in crowd:
+                await one.streams._heartbeat(tuple(one.streams._events.values()))
+
         async def join() -> None:
+            """Let all join and listen, and each gateway ask and tell once what it follows from there by differences."""
             for first in range(0, fans, JOINS_AT_ONCE):
                 chunk = range(first, min(first + JOINS_AT_ONCE, fans))
                 await asyncio.gather(*(crowd[fan % gateways].add(event_id, 10**9 + fan) for fan in chunk))
+            await beat()
+            await send(turn_now())
 
         await meter.step("joins", join)
+        counts = await crowd[0].line.counts(event_id)
+        calling = replace(
+            counts.config,
+            rate_per_minute=CALLS_A_SECOND * 60,
+            capacity=CAPACITY,
+            revision=crowd[0].rooms.rows[event_id].revision + 1,
+        )
+        await crowd[0].line.configure(event_id, calling)
         written[:] = [0, 0]
-        turn = turn_now()
+        turn, chance = turn_now(), Random(18)
         for second in range(seconds):
             for number in range(round(1 / TURN_SECONDS)):
                 now = turn + round(second / TURN_SECONDS) + number
-
-                async def send(now: int = now) -> None:
-                    for one in crowd:
-                        await one.send_places(event_id, now)
-
-                await meter.step("places", send)
+                await meter.step("places", partial(send, now))
             if second % HEARTBEAT_SECONDS == 0:
-
-                async def beat() -> None:
-                    for one in crowd:
-                        await one.streams._heartbeat(tuple(one.streams._events.values()))
-
                 await meter.step("heartbeats", beat)
+
+            async def leave() -> None:
+                for _ in range(LEAVES_A_SECOND):
+                    await crowd[0].line.leave(event_id, 10**9 + chance.randrange(fans))
+
+            await meter.step("leaves", leave)
 
             async def tick() -> None:
                 for _ in range(TICKS_A_SECOND):

@@ -98,6 +98,10 @@ def measure(system: System, *, gates: int = 4, seconds: float = 20.0) -> Part:
         for _ in range(once):
             next(requests, None)
     sold_beside, scanned_beside = gather([Apart(sale), Apart(scan)])
+    for load in (sold, sold_beside):
+        load.require("reserve", "200")
+    for load in (scanned, scanned_beside):
+        load.require("scan", "201")
     step = scanned_beside.steps["scan"]
     with system.connect() as connection:
         row = connection.execute("SELECT count(*) FROM entry WHERE event_id = %s", (event_id,)).fetchone()

@@ -6,20 +6,24 @@ the answers that clients got, for which it needs the primary.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, NamedTuple
 
 import psycopg
 from psycopg.rows import dict_row
 
+from db.audit.invoices import INVARIANTS as INVOICE_INVARIANTS
+from db.audit.invoices import INVOICE_SECONDS_MAX
 from db.audit.ledger import INVARIANTS as LEDGER_INVARIANTS
 from db.audit.ledger import load_ledger
+from db.audit.payments import AT_BANKS, SETTLE_SECONDS_MAX
 from db.audit.payments import INVARIANTS as PAYMENT_INVARIANTS
-from db.audit.payments import SETTLE_SECONDS_MAX
 from db.booking.holds import OPEN, keeps_seats, live
 from db.connections import primary, replica
+from db.invoices.settings import NO_SELLER, InvoiceSettings
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +48,7 @@ def audit(
     grace_seconds: int = 15,
     command_keep_hours: int = 24,
     ledger: Path | None = None,
+    invoices: InvoiceSettings = NO_SELLER,
 ) -> list[Violation]:
     """Check every invariant; an empty list means that all hold.
 
@@ -52,6 +57,7 @@ def audit(
         grace_seconds: how long past its end a hold keeps its seats for its owner's checkout.
         command_keep_hours: how long rows of ``booking_command`` are kept; older purchases need no command.
         ledger: JSON Lines with the answers that clients got, to be compared with Postgres.
+        invoices: whether the site has a seller, and since when; events with a seller of their own say so themselves.
 
     Raises:
         db.audit.ledger.LedgerError: a line of the ledger is malformed.
@@ -62,6 +68,9 @@ def audit(
         "sweep_seconds_max": SWEEP_SECONDS_MAX,
         "command_keep_hours": command_keep_hours,
         "settle_seconds_max": SETTLE_SECONDS_MAX,
+        "invoice_seconds_max": INVOICE_SECONDS_MAX,
+        "invoices_of_site": bool(invoices.seller),
+        "invoices_since": invoices.since_at,
         "rows_max": ROWS_MAX,
     }
     if replica_url and ledger is None:
@@ -73,6 +82,21 @@ def audit(
             logger.warning("the audit of the replica failed, the primary is audited: %s", error)
     with primary.connect(database_url, "admitone-audit", autocommit=False) as connection:
         return _violations(connection, parameters, ledger)
+
+
+class AtBanks(NamedTuple):
+    """Payments that banks take days for, the seats that are kept for them, and until when the last one is."""
+
+    payments: int
+    seats: int
+    until: dt.datetime
+
+
+def at_banks(database_url: str) -> AtBanks | None:
+    """What is neither paid nor failed for days, and is no fault; None where there is nothing of the kind."""
+    with primary.connect(database_url, "admitone-audit") as connection:
+        row = connection.execute(AT_BANKS).fetchone()
+    return AtBanks._make(row) if row is not None and row[0] else None
 
 
 def _violations(
@@ -475,6 +499,7 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
         """,
     ),
     **PAYMENT_INVARIANTS,
+    **INVOICE_INVARIANTS,
     "cancelled_seat_has_cancel": (
         "Every cancelled seat of a purchase is told by exactly one cancel, for as long as commands are remembered.",
         """

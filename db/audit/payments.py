@@ -85,6 +85,18 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
          LIMIT %(rows_max)s
         """,
     ),
+    "bank_has_its_term": (
+        "A payment that a bank works on has its hold as long as its term, and no longer than any term may be.",
+        """
+        SELECT p.event_id, p.payment_id, p.processing_at, p.expires_at, r.state, r.expires_at AS hold_expires_at
+          FROM payment p
+          JOIN reservation r ON r.event_id = p.event_id AND r.reservation_id = p.reservation_id
+         WHERE p.state IN ('new', 'open') AND p.processing_at IS NOT NULL
+           AND (p.expires_at > p.processing_at + interval '480 hours'
+                OR p.expires_at > %(now)s AND (r.state <> 'paying' OR r.expires_at <> p.expires_at))
+         LIMIT %(rows_max)s
+        """,
+    ),
     "payment_ends": (
         "No payment is under way much longer than its hold, unless its provider is away.",
         """
@@ -96,3 +108,11 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
         """,
     ),
 }
+
+AT_BANKS: Final[LiteralString] = """
+SELECT count(*), coalesce(sum(cardinality(r.seat_numbers)), 0)::bigint, max(p.expires_at)
+  FROM payment p
+  JOIN reservation r ON r.event_id = p.event_id AND r.reservation_id = p.reservation_id
+ WHERE p.state = 'open' AND p.processing_at IS NOT NULL
+"""
+"""What is neither paid nor failed for days, and breaks nothing: payments, the seats kept for them, and until when."""

@@ -25,6 +25,13 @@ bounds: so one address can neither close nor buy a hall, and an office or a clas
 NETWORK_LIMITS_OFF: Final = 100_000
 """From so many limits on, no network is bounded."""
 
+LARGE_HOLD_SEATS: Final = 5
+"""From so many seats on, a hold is large."""
+LARGE_PERCENT: Final = 5
+"""So much of a hall may be in large holds without a proof, as far as they come from more than one network. In a small
+hall three sessions that hold their whole limit would else block a large part of it, over and over.
+"""
+
 NETWORK_ROWS_MAX: Final = 1000
 """So many holds of a network are looked at. A network that is bounded has fewer, or is far beyond its bound."""
 
@@ -41,7 +48,8 @@ SELECT k.event_id, k.network,
        coalesce(sum(h.seats) FILTER (WHERE h.has_them), 0)::int AS seats,
        coalesce(sum(h.seats * h.part) FILTER (WHERE h.is_unbought), 0)::float AS unbought_seats
   FROM json_to_recordset(%(rows)s)
-       AS k (event_id bigint, network text)
+       AS k (event_id bigint, network text, version bigint)
+  JOIN event e ON e.event_id = k.event_id AND e.version <> k.version
   JOIN room m ON m.event_id = k.event_id AND m.network_limits_max < {NETWORK_LIMITS_OFF}
  CROSS JOIN LATERAL (
        SELECT cardinality(h.seat_numbers) AS seats,
@@ -53,6 +61,8 @@ SELECT k.event_id, k.network,
         LIMIT {NETWORK_ROWS_MAX}) AS h
  GROUP BY k.event_id, k.network
 """  # noqa: S608 - of constants alone
+
+"""Of networks whose numbers the reader does not have as of the event's version."""
 
 
 class NetworkRow(NamedTuple):
@@ -79,6 +89,21 @@ SELECT e.event_id,
  WHERE coalesce(m.network_limits_max, 0) < {NETWORK_LIMITS_OFF}
 """  # noqa: S608 - of constants alone
 """How many seats of each event were bought without a proof of the fan's own, unless no number is too large there."""
+
+READ_LARGE_HOLDS: Final = f"""
+SELECT h.event_id, h.network, sum(cardinality(h.seat_numbers))::int AS seats
+  FROM room m
+  JOIN reservation h ON h.event_id = m.event_id
+   AND h.state IN ({_OPEN})
+   AND h.expires_at > statement_timestamp()
+   AND NOT h.proven
+   AND h.network <> ''
+   AND cardinality(h.seat_numbers) >= {LARGE_HOLD_SEATS}
+ WHERE m.event_id = ANY(%(event_ids)s::bigint[])
+   AND m.network_limits_max < {NETWORK_LIMITS_OFF}
+ GROUP BY h.event_id, h.network
+"""  # noqa: S608 - of constants alone
+"""How many seats of an event each network has now in large holds without a proof."""
 
 UNPROVEN_PERCENT_MAX: Final = 10
 """So much of a hall may be bought without proofs of the fans' own, from all networks together."""
@@ -131,6 +156,11 @@ def network_seats_max(network_limits_max: int, seats_per_fan_max: int, hall_seat
     if network_limits_max:
         return _limits_worth(network_limits_max, seats_per_fan_max)
     return max(SHARE_SEATS_MIN, min(SHARE_SEATS_MAX, hall_seats * SHARE_PERCENT // 100))
+
+
+def large_seats_max(hall_seats: int) -> int:
+    """How many seats of a hall of so many several networks may have in large holds without a proof."""
+    return hall_seats * LARGE_PERCENT // 100
 
 
 def unproven_seats_max(network_limits_max: int, seats_per_fan_max: int, hall_seats: int) -> int:

@@ -30,6 +30,15 @@ def live(hold: str = "reservation", at: str = "statement_timestamp()") -> str:
     return f"({hold}.{OPEN} AND {hold}.expires_at > {at})"
 
 
+def keeps_slot(hold: str) -> str:
+    """SQL: ``hold`` is live, and its fan is still at it: the fan whose bank takes days has gone."""
+    return f"""({live(hold)} AND NOT ({hold}.state = '{HoldState.PAYING}' AND EXISTS (
+                SELECT
+                  FROM payment
+                 WHERE payment.reservation_id = {hold}.reservation_id AND payment.event_id = {hold}.event_id
+                   AND payment.state = 'open' AND payment.processing_at IS NOT NULL)))"""  # noqa: S608 - of constants alone
+
+
 def keeps_seats(hold: str = "reservation", at: str = "statement_timestamp()") -> str:
     """SQL: nobody but its fan can take the seats of ``hold``. Its parameter is ``grace_seconds``."""
     return f"({hold}.{OPEN} AND {hold}.expires_at > {at} - make_interval(secs => %(grace_seconds)s))"

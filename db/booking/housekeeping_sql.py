@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from db.booking.holds import OPEN, live
+from db.booking.holds import OPEN, keeps_slot
 
 ROOMS_WITH_STOCK: Final = """
 SELECT e.event_id, e.version, sum(t.available_count)::bigint, sum(t.held_count)::bigint
@@ -20,17 +20,23 @@ BOOKINGS_OF_ADMITTED: Final = f"""
 SELECT k.user_id,
        (SELECT (extract(epoch FROM max(r.expires_at)) * 1000)::bigint
           FROM reservation r
-         WHERE r.event_id = %(event_id)s AND r.user_id = k.user_id AND {live("r")}),
+         WHERE r.event_id = %(event_id)s AND r.user_id = k.user_id AND {keeps_slot("r")}),
        EXISTS (SELECT
                  FROM purchase p
                 WHERE p.event_id = %(event_id)s AND p.user_id = k.user_id
                   AND p.purchase_at > to_timestamp(k.admitted_at_ms / 1000.0))
+       OR EXISTS (SELECT
+                    FROM payment p
+                   WHERE p.event_id = %(event_id)s AND p.user_id = k.user_id
+                     AND p.processing_at > to_timestamp(k.admitted_at_ms / 1000.0))
   FROM unnest(%(user_ids)s::bigint[], %(admitted_at_ms)s::bigint[]) AS k (user_id, admitted_at_ms)
 """  # noqa: S608 - of constants alone
 
 
 class BookingsRow(NamedTuple):
-    """A fan's bookings since the admission: the end of the last live hold in Unix milliseconds, None without one."""
+    """A fan's bookings since the admission: the end of the last hold that keeps the slot, in Unix
+    milliseconds, None without one; ``has_bought`` also where a bank works on the payment.
+    """
 
     user_id: int
     hold_end_ms: int | None
@@ -69,14 +75,14 @@ FANS_WITH_HOLDS: Final = f"""
 SELECT r.user_id, (extract(epoch FROM min(r.created_at)) * 1000)::bigint,
        (extract(epoch FROM max(r.expires_at)) * 1000)::bigint
   FROM reservation r
- WHERE r.event_id = %(event_id)s AND {live("r")}
+ WHERE r.event_id = %(event_id)s AND {keeps_slot("r")}
  GROUP BY r.user_id
  LIMIT %(rows_max)s
 """  # noqa: S608 - of constants alone
 
 
 class HolderRow(NamedTuple):
-    """A fan with live holds: from the first one's beginning to the last one's end, in Unix milliseconds."""
+    """A fan whose holds keep the slot: from the first one's beginning to the last one's end, in Unix milliseconds."""
 
     user_id: int
     began_ms: int

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.booking.holds import HOLD_COLUMNS, Hold, hold_row, keeps_seats, live
+from db.booking.holds import HOLD_COLUMNS, Hold, hold_row, keeps_seats, keeps_slot
 
 HOLDS_MAX: Final = 100
 HOLDERS_MAX: Final = 10_000
@@ -15,14 +15,16 @@ HOLDERS_MAX: Final = 10_000
 HOLDS_OF_FAN: Final = f"""
 SELECT {HOLD_COLUMNS}
   FROM reservation h
- WHERE h.event_id = %(event_id)s AND h.user_id = %(user_id)s AND {live("h")}
+ WHERE h.event_id = %(event_id)s AND h.user_id = %(user_id)s AND {keeps_slot("h")}
  ORDER BY h.expires_at
  LIMIT %(holds_max)s
 """  # noqa: S608 - of constants alone
 
 
 async def holds_of_fan(connection: AsyncConnection, event_id: int, user_id: int) -> list[Hold]:
-    """The fan's live holds in the order of their ends; `HOLDS_MAX` at most."""
+    """The fan's live holds in the order of their ends, `HOLDS_MAX` at most. Those that a bank works on are left out:
+    there is nothing more to do about them.
+    """
     rows = await connection.exec_driver_sql(
         HOLDS_OF_FAN, {"event_id": event_id, "user_id": user_id, "holds_max": HOLDS_MAX}
     )
@@ -32,7 +34,7 @@ async def holds_of_fan(connection: AsyncConnection, event_id: int, user_id: int)
 HOLDERS: Final = f"""
 SELECT h.user_id, min(h.created_at), max(h.expires_at)
   FROM reservation h
- WHERE h.event_id = %(event_id)s AND {live("h")}
+ WHERE h.event_id = %(event_id)s AND {keeps_slot("h")}
  GROUP BY h.user_id
  LIMIT %(holders_max)s
 """  # noqa: S608 - of constants alone
@@ -47,7 +49,7 @@ class Holder(NamedTuple):
 
 
 async def holders(connection: AsyncConnection, event_id: int) -> list[Holder]:
-    """The fans with live holds of the event's seats, `HOLDERS_MAX` at most."""
+    """The fans whose holds keep their slots, `HOLDERS_MAX` at most."""
     rows = await connection.exec_driver_sql(HOLDERS, {"event_id": event_id, "holders_max": HOLDERS_MAX})
     return [Holder._make(row) for row in rows]
 

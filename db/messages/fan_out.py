@@ -193,6 +193,31 @@ SELECT h.event_id, h.reservation_id, h.user_id, h.expires_at
  LIMIT %(holds_max)s
 """  # noqa: S608 - of constants alone
 
+BANKS_REFUSED: Final[LiteralString] = f"""
+SELECT p.event_id, p.payment_id, p.user_id, p.amount
+  FROM payment p
+ WHERE p.state = 'failed' AND p.processing_at IS NOT NULL
+   AND p.ended_at > clock_timestamp() - make_interval(secs => %(useful_seconds)s)
+   AND EXISTS (
+       SELECT
+         FROM (SELECT c.channel, {_REACHED} AS reached
+                 FROM contact c
+                WHERE c.event_id = p.event_id AND c.user_id = p.user_id
+                UNION ALL
+               SELECT 'push', {_REACHED_BROWSER}
+                 FROM push_subscription p2
+                WHERE p2.event_id = p.event_id AND p2.user_id = p.user_id) AS r
+        WHERE r.channel = ANY (%(channels)s)
+          AND NOT EXISTS (
+              SELECT
+                FROM message m
+               WHERE m.event_id = p.event_id
+                 AND m.dedup_key = %(kind)s || ':' || p.payment_id || ':' || r.channel || ':' || r.reached))
+ ORDER BY p.ended_at
+ LIMIT %(payments_max)s
+"""  # noqa: S608 - of constants alone
+"""Payments that a bank worked on for days, and did not pay: nobody is there to see it."""
+
 ON_SALE_NOW: Final[LiteralString] = f"""
 SELECT e.time_zone, clock_timestamp()
   FROM event e

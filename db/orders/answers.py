@@ -46,11 +46,12 @@ class Answer(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Content(msgspec.Struct, frozen=True, rename="camel"):
-    """The part of the answers that is sealed as one text."""
+    """The part of the answers that is sealed as one text. ``address`` is where the fan lives, for the invoice."""
 
     name: str
     attendees: tuple[Attendee, ...] = ()
     answers: tuple[Answer, ...] = ()
+    address: str = ""
 
 
 class Hold(NamedTuple):
@@ -94,10 +95,14 @@ DELETE FROM order_answers a
                              FROM purchase p
                             WHERE p.user_id = o.user_id AND p.event_id = o.event_id
                               AND p.reservation_id = o.reservation_id)
+           AND NOT EXISTS (SELECT
+                             FROM payment y
+                            WHERE y.reservation_id = o.reservation_id AND y.event_id = o.event_id
+                              AND y.state IN ('new', 'open'))
          LIMIT %(rows_max)s) AS old
  WHERE a.reservation_id = old.reservation_id AND a.event_id = old.event_id
 """
-"""Forgets the answers of holds that were not bought."""
+"""Forgets the answers of holds that were not bought, nor are being paid, which may take a bank days."""
 
 FORGET_PAST: Final[LiteralString] = """
 DELETE FROM order_answers a

@@ -27,14 +27,15 @@ class Question(msgspec.Struct, frozen=True, rename="camel"):
 class Asks(msgspec.Struct, frozen=True, rename="camel"):
     """What an event asks beside the fan's name and mail address, which every event asks that asks for anything.
 
-    ``attendees``: a name for each seat. ``terms`` is what the fan agrees to, empty where there is nothing, and
-    ``terms_version`` goes up with each new text.
+    ``attendees``: a name for each seat. ``address``: where the fan lives, for the invoice. ``terms`` is what the fan
+    agrees to, empty where there is nothing, and ``terms_version`` goes up with each new text.
     """
 
     attendees: bool = False
     questions: tuple[Question, ...] = ()
     terms: str = ""
     terms_version: int = 0
+    address: bool = False
 
 
 _READ: Final[LiteralString] = """
@@ -105,6 +106,7 @@ def in_words(asks: Asks | None) -> str:
     parts = [
         "name and mail address",
         "a name for each seat" if asks.attendees else "",
+        "an address for the invoice" if asks.address else "",
         *[one.text for one in asks.questions],
         f"terms, version {asks.terms_version}" if asks.terms else "",
     ]

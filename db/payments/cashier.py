@@ -11,7 +11,8 @@ from db.payments.states import RefundCause, RefundState
 
 class DuePayment(NamedTuple):
     """A payment that the cashier has until ``taken_until``. The seats are the hold's, as three arrays. ``goes_there``:
-    its fan asked for the provider's own page, which is not open yet.
+    its fan asked for the provider's own page, which is not open yet. ``term_hours`` is how long the event waits for a
+    bank, 0 where it does not, and ``is_processing``: it waits already.
     """
 
     event_id: int
@@ -30,6 +31,8 @@ class DuePayment(NamedTuple):
     taken_until: dt.datetime
     goes_there: bool
     event_name: str
+    term_hours: int
+    is_processing: bool
     ticket_type_ids: list[int]
     row_numbers: list[int]
     seat_numbers: list[int]
@@ -86,9 +89,11 @@ WITH due AS (
 )
 SELECT t.event_id, t.payment_id, t.reservation_id, t.user_id, t.provider, t.state, t.amount, t.currency, t.expires_at,
        t.expires_at <= clock_timestamp(), t.provider_ref, t.captured_at IS NOT NULL, t.tries,
-       t.due_at, t.at_provider AND t.pay_href IS NULL, e.name, r.ticket_type_ids, r.row_numbers, r.seat_numbers
+       t.due_at, t.at_provider AND t.pay_href IS NULL, e.name, coalesce(m.payment_term_hours, 0),
+       t.processing_at IS NOT NULL, r.ticket_type_ids, r.row_numbers, r.seat_numbers
   FROM taken t
   JOIN event e ON e.event_id = t.event_id
+  LEFT JOIN room m ON m.event_id = t.event_id
   JOIN reservation r ON r.event_id = t.event_id AND r.reservation_id = t.reservation_id
 """
 """Takes payments for a time, after which another cashier takes those whose cashier died."""

@@ -14,12 +14,20 @@ from db.payments.states import OPEN_PAYMENTS, PaymentState
 READ_PAYMENT: Final[LiteralString] = f"""
 SELECT p.event_id, p.payment_id, p.reservation_id, p.user_id, p.provider, p.state, p.amount, p.currency, p.expires_at,
        p.client_secret, p.captured_at IS NOT NULL, p.purchase_id, p.pay_href,
-       p.error = '{AT_THE_BANK}',
+       p.error = '{AT_THE_BANK}', p.processing_at IS NOT NULL,
        r.ticket_type_ids, r.row_numbers, r.seat_numbers, r.amounts
   FROM payment p
   JOIN reservation r ON r.reservation_id = p.reservation_id AND r.event_id = p.event_id
  WHERE p.payment_id = %(payment_id)s
 """  # noqa: S608 - of constants alone
+
+AT_BANKS_OF_FAN: Final[LiteralString] = """
+SELECT payment_id
+  FROM payment
+ WHERE user_id = %(user_id)s AND state = 'open' AND processing_at IS NOT NULL
+ ORDER BY processing_at DESC
+ LIMIT %(payments_max)s
+"""
 
 JOB_AWAITS: Final[LiteralString] = """
 SELECT j.event_id, j.payment_id, j.user_id, j.body_hash
@@ -31,6 +39,7 @@ SELECT j.event_id, j.payment_id, j.user_id, j.body_hash
 class PaymentSeen(NamedTuple):
     """A payment as its fan sees it; ``client_secret`` is sealed. The seats are the hold's, as three arrays, and
     ``amounts`` what each costs without a voucher. ``pay_href`` is the provider's own page, where it is open.
+    ``is_processing``: a bank works on it, for the event's payment term.
     """
 
     event_id: int
@@ -47,6 +56,7 @@ class PaymentSeen(NamedTuple):
     purchase_id: uuid.UUID | None
     pay_href: str | None
     is_at_bank: bool
+    is_processing: bool
     ticket_type_ids: list[int]
     row_numbers: list[int]
     seat_numbers: list[int]
@@ -54,7 +64,7 @@ class PaymentSeen(NamedTuple):
 
     @property
     def can_be_paid(self) -> bool:
-        return self.state == PaymentState.OPEN and not self.is_captured and not self.is_at_bank
+        return self.state == PaymentState.OPEN and not (self.is_captured or self.is_at_bank or self.is_processing)
 
     @property
     def is_under_way(self) -> bool:
@@ -74,6 +84,12 @@ async def read_payment(connection: AsyncConnection, payment_id: uuid.UUID) -> Pa
     """The payment of that id; None if there is none."""
     row = (await connection.exec_driver_sql(READ_PAYMENT, {"payment_id": payment_id})).one_or_none()
     return None if row is None else PaymentSeen._make(row)
+
+
+async def at_banks_of_fan(connection: AsyncConnection, user_id: int, payments_max: int) -> list[uuid.UUID]:
+    """The fan's payments that banks work on, the newest first."""
+    which = {"user_id": user_id, "payments_max": payments_max}
+    return [row[0] for row in await connection.exec_driver_sql(AT_BANKS_OF_FAN, which)]
 
 
 async def job_awaiting(connection: AsyncConnection, command_id: uuid.UUID) -> JobAwaiting | None:

@@ -15,7 +15,7 @@ OPEN: Final = "state IN (" + ", ".join(f"'{state}'" for state in OPEN_PAYMENTS) 
 
 _COLUMNS: Final = """p.event_id, p.payment_id, p.reservation_id, p.user_id, p.provider, p.state, p.amount, p.currency,
        p.expires_at, p.captured_amount, p.captured_currency, p.closed_at, p.purchase_id,
-       p.voucher_hash, p.discounts"""
+       p.voucher_hash, p.discounts, p.processing_at"""
 
 
 @dataclass(slots=True)
@@ -31,7 +31,8 @@ class PaymentJob:
 @dataclass(slots=True)
 class Payment:
     """The payment of a hold (`db.tables.payments.Payment`), with the checkouts that wait for it. ``discounts`` has one
-    for each seat of the hold; None where it is paid without a voucher.
+    for each seat of the hold; None where it is paid without a voucher. ``processing_at``: since then the fan's bank
+    works on it, for the event's payment term.
     """
 
     event_id: int
@@ -49,6 +50,7 @@ class Payment:
     purchase_id: uuid.UUID | None = None
     voucher_hash: bytes | None = None
     discounts: list[int] | None = None
+    processing_at: dt.datetime | None = None
     jobs: list[PaymentJob] = field(default_factory=list)
 
     @property
@@ -136,14 +138,15 @@ def new_payment(payment: Payment) -> dict[str, Any]:
 
 WRITE_PAYMENTS: Final = f"""
 UPDATE payment p
-   SET state = k.state, expires_at = k.expires_at, purchase_id = k.purchase_id,
+   SET state = k.state, expires_at = k.expires_at, purchase_id = k.purchase_id, processing_at = k.processing_at,
        ended_at = CASE WHEN k.{OPEN} THEN NULL ELSE %(now)s::timestamptz END,
        due_at = CASE WHEN k.{OPEN} THEN %(now)s::timestamptz END
   FROM json_to_recordset(%(rows)s)
-       AS k (event_id bigint, payment_id uuid, state text, expires_at timestamptz, purchase_id uuid)
+       AS k (event_id bigint, payment_id uuid, state text, expires_at timestamptz, purchase_id uuid,
+             processing_at timestamptz)
  WHERE p.event_id = k.event_id AND p.payment_id = k.payment_id
 """  # noqa: S608 - of constants alone
-"""One that is still open was given up, and the cashier is to close it."""
+"""One that is still open was given up, and the cashier is to close it; or its bank works on it."""
 
 
 def payment_change(payment: Payment) -> dict[str, Any]:
@@ -154,6 +157,7 @@ def payment_change(payment: Payment) -> dict[str, Any]:
         "state": payment.state,
         "expires_at": payment.expires_at,
         "purchase_id": payment.purchase_id,
+        "processing_at": payment.processing_at,
     }
 
 

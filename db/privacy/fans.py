@@ -22,6 +22,7 @@ from db.booking.holds import OPEN
 from db.booking.ticket_codes import open_code
 from db.change_log.changes import Change, Subject, insert_changes
 from db.events.editing import LOCK_EVENT, SESSION
+from db.invoices.model import open_payer
 from db.messages.addresses import hash_of, opened
 from db.orders.answers import open_text
 from db.sealing.keyring import SealError
@@ -89,6 +90,13 @@ OF_FAN: Final[dict[str, LiteralString]] = {
           FROM payment
          WHERE user_id = ANY (%(fans)s)
          ORDER BY created_at""",
+    "invoice": """
+        SELECT i.event_id, i.series, i.number, i.kind, i.made_at, i.amount, i.tax, i.currency, i.payer,
+               i.mail AS address
+          FROM purchase p
+          JOIN invoice i ON i.purchase_id = p.purchase_id AND i.event_id = p.event_id
+         WHERE p.user_id = ANY (%(fans)s)
+         ORDER BY i.made_at""",
     "payment_job": "SELECT event_id, command_id, payment_id FROM payment_job WHERE user_id = ANY (%(fans)s)",
     "booking_command": """
         SELECT event_id, command_id, kind, recorded_at FROM booking_command WHERE user_id = ANY (%(fans)s)""",
@@ -162,6 +170,10 @@ _ERASE: Final[tuple[LiteralString, ...]] = (
         WHERE event_id = %(event_id)s AND user_id = %(fan)s""",
     "UPDATE payment SET user_id = %(nobody)s WHERE event_id = %(event_id)s AND user_id = %(fan)s",
     "UPDATE payment_job SET user_id = %(nobody)s WHERE event_id = %(event_id)s AND user_id = %(fan)s",
+    """UPDATE invoice i SET mail = NULL
+         FROM purchase p
+        WHERE p.purchase_id = i.purchase_id AND p.event_id = i.event_id
+          AND p.event_id = %(event_id)s AND p.user_id = %(fan)s""",
     "UPDATE purchase SET user_id = %(nobody)s WHERE event_id = %(event_id)s AND user_id = %(fan)s",
     "UPDATE ticket_issue SET user_id = %(nobody)s WHERE event_id = %(event_id)s AND user_id = %(fan)s",
     """UPDATE purchase_detail SET holder_user_id = %(nobody)s
@@ -224,7 +236,12 @@ def exported(connection: Connection, person: Person) -> dict[str, list[dict[str,
 
 def _legible(row: dict[str, Any]) -> dict[str, Any]:
     legible = {name: _plain(value) for name, value in row.items()}
-    for name, open_it in (("address", opened), ("ticket_code", open_code), ("content", open_text)):
+    for name, open_it in (
+        ("address", opened),
+        ("ticket_code", open_code),
+        ("content", open_text),
+        ("payer", open_payer),
+    ):
         if row.get(name) is not None:
             try:
                 legible[name] = open_it(row[name])
@@ -246,9 +263,10 @@ def _plain(value: object) -> object:
 def erase(connection: Connection, person: Person, why: str) -> Sequence[int]:
     """Delete the person's account, addresses and messages, and give holds and purchases to nobody. Returns the events.
 
-    What was sold stays: seats, amounts, and the tickets' codes, which are good at the door. The fan's session and the
-    purchase's own link open it no more. That an address is not to be written to is kept, sealed, because to forget it
-    would be to write again. Each event is a transaction of its own, between two booking batches.
+    What was sold stays: seats, amounts, and the tickets' codes, which are good at the door. An invoice keeps the
+    payer's name and address, which the law wants, until housekeeping takes them (`db.invoices.keeping`). The fan's
+    session and the purchase's own link open it no more. That an address is not to be written to is kept, sealed,
+    because to forget it would be to write again. Each event is a transaction of its own, between two booking batches.
 
     Raises:
         FanHoldsSeatsError: the fan holds seats; what was done for other events stays done.

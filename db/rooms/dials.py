@@ -216,6 +216,15 @@ class RoomDials:
             most=100_000_000,
         ),
     ] = 0
+    payment_term_hours: Annotated[
+        int,
+        Dial(
+            meaning="how long seats are kept for a fan whose bank takes days to pay, such as a SEPA debit, and until"
+            " the sale ends at most; 0: fans pay only by what is paid at once",
+            unit="h",
+            most=480,
+        ),
+    ] = 0
 
 
 def _dials() -> dict[str, Dial]:

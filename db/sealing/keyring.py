@@ -41,6 +41,7 @@ class SealedField(StrEnum):
     TICKET_CODE = "ticket code"
     PAYMENT_SECRET = "payment secret"  # noqa: S105 - a name
     ORDER = "order"
+    INVOICE = "invoice"
     AUTHENTICATOR = "authenticator"
 
 

@@ -67,6 +67,11 @@ TABLES: Final = (
         {"address": _ADDRESS, "content": ("text", SealedField.ORDER)},
         "address",
     ),
+    SealedTable(
+        "invoice",
+        {"series": "text", "number": "bigint"},
+        {"payer": ("text", SealedField.INVOICE), "mail": _ADDRESS},
+    ),
     SealedTable("account", {"user_id": "bigint"}, {"mail": _ADDRESS}, "mail"),
     SealedTable("message", {"message_id": "uuid", "event_id": "bigint"}, {"address": _ADDRESS}, "address"),
     SealedTable(

@@ -122,6 +122,21 @@ def may_be_misspelt(word: str) -> bool:
     return len(word) >= NEAR_MIN and not any(one.isdigit() for one in word)
 
 
+def is_like(word: str, other: str) -> bool:
+    """Whether a word that was typed, or begun, may stand for the other."""
+    return (
+        other.startswith(word)
+        or (len(word) >= WITHIN_MIN and word in other)
+        or any(_off(word, begun) for begun in {other, other[: len(word)]})
+        or _is_form(word, other)
+    )
+
+
+def off_max(word: str) -> int:
+    """By how many letters a word may differ from the one that is meant."""
+    return 1 if len(word) < 6 else 2
+
+
 def _meanings(word: str, like: set[str]) -> list[Meaning]:
     found = [Meaning(word, EXACT)]
     if len(word) >= PREFIX_MIN or not word.isascii():
@@ -143,9 +158,9 @@ def _off(word: str, other: str) -> int:
     """By how many letters the words differ, two neighbours that changed places counting once; 0: by too many."""
     if not may_be_misspelt(word):
         return 0
-    off_max = 1 if len(word) < 6 else 2
-    off = int(OSA.distance(word, other, score_cutoff=off_max))
-    return off if off <= off_max else 0
+    most = off_max(word)
+    off = int(OSA.distance(word, other, score_cutoff=most))
+    return off if off <= most else 0
 
 
 def _is_form(word: str, other: str) -> bool:

@@ -8,9 +8,14 @@ from typing import Any, Final
 
 import msgspec
 
+from db.webhooks.urls import UrlRefusedError, check_url
+
 ORIGINS_MAX: Final = 20
 PATHS_MAX: Final = 100
 PATH_CHARS_MAX: Final = 200
+TARGET_MS_LEAST: Final = 50
+TARGET_MS_MOST: Final = 60_000
+TARGET_MS: Final = 1000
 _PORTS: Final = {"http": 80, "https": 443}
 _origin: Final = re.compile(
     r"(https?)://((?:[a-z0-9](?:[a-z0-9-]{0,62})\.)*[a-z0-9](?:[a-z0-9-]{0,62}))(?::(\d{1,5}))?/?"
@@ -40,6 +45,9 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True):
         open_paths: what stands below one of these needs none all the same.
         always: every fan goes through the waiting page; otherwise only while the room is full.
         fail_open: fans without a pass are let through while the line does not answer.
+        own_page: fans wait at the shop's own host, whose proxy hands the path of our site on to us.
+        probe_url: a page of the shop that we ask for again and again, to see how the shop bears its fans; empty: none.
+        target_ms: the autopilot keeps the 95th percentile of the shop's answers below this.
     """
 
     origin: str
@@ -48,6 +56,9 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True):
     open_paths: tuple[str, ...] = ()
     always: bool = True
     fail_open: bool = True
+    own_page: bool = False
+    probe_url: str = ""
+    target_ms: int = TARGET_MS
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -109,6 +120,8 @@ def shop_of(**asked: Any) -> Shop:
             "return_origins": tuple(one for one in others if one != origin),
             "paths": _checked_paths(asked.get("paths", ("/",)), "paths", least=1),
             "open_paths": _checked_paths(asked.get("open_paths", ()), "open_paths"),
+            "probe_url": _checked_probe(asked.get("probe_url", "")),
+            "target_ms": _checked_target(asked.get("target_ms", TARGET_MS)),
         }
     )
 
@@ -118,6 +131,21 @@ def _checked_origin(text: str, field: str) -> str:
     if origin is None:
         raise ShopRefusedError("name an origin as https://shop.example, without a path", field)
     return origin
+
+
+def _checked_probe(url: str) -> str:
+    if url:
+        try:
+            check_url(url, production=False)
+        except UrlRefusedError as refused:
+            raise ShopRefusedError(str(refused), "probe_url") from None
+    return url
+
+
+def _checked_target(target_ms: int) -> int:
+    if not TARGET_MS_LEAST <= target_ms <= TARGET_MS_MOST:
+        raise ShopRefusedError(f"a target is of {TARGET_MS_LEAST} to {TARGET_MS_MOST} ms", "target_ms")
+    return target_ms
 
 
 def _checked_paths(paths: Iterable[str], field: str, *, least: int = 0) -> tuple[str, ...]:

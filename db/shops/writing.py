@@ -21,7 +21,7 @@ from db.draws.draws import commit_seed
 from db.rooms.dials import DIALS, DialValue
 from db.rooms.rooms import RoomRow, room
 from db.rooms.states import RoomState
-from db.rooms.steering import has_lobby, locked_room, refuse_stale
+from db.rooms.steering import Ask, has_lobby, locked_room, refuse_stale, steer
 from db.shops.model import Shop, ShopRefusedError, shop_of
 from db.tables.events import Event
 from db.tables.rooms import Room
@@ -112,6 +112,7 @@ async def change_shop(
     operator: str,
     why: str = "",
     *,
+    dials: Mapping[str, DialValue] | None = None,
     revision: int | None = None,
 ) -> RoomRow:
     """Change how the shop is protected, and log each field that differs. The room's revision goes up with it, so that
@@ -119,14 +120,28 @@ async def change_shop(
 
     Args:
         asked: new values of fields of `Shop`.
+        dials: of the room, which are steered along with it.
         revision: the room's revision that the change is meant for; None: any.
 
     Raises:
         UnknownRoomError: the event has no room.
         NoShopError: the event is no shop's.
         ShopRefusedError: the shop cannot be so.
+        SteeringRefusedError: a dial cannot be so.
         RoomChangedError: the room has another ``revision``.
     """
+    after = await _change_shop(connection, event_id, asked, operator, why, revision)
+    return await steer(connection, event_id, Ask(dials=dials), operator, why) if dials else after
+
+
+async def _change_shop(
+    connection: AsyncConnection,
+    event_id: int,
+    asked: Mapping[str, Any],
+    operator: str,
+    why: str,
+    revision: int | None,
+) -> RoomRow:
     before, _ = await locked_room(connection, event_id)
     if before.shop is None:
         raise NoShopError

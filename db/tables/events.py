@@ -46,6 +46,8 @@ class Event(Base):
 
     ``asks`` is what a fan answers before buying (`db.orders.asks`); null: nothing.
 
+    ``seller`` is who sells, where that is not the site (`db.invoices.model.Seller`).
+
     ``rehearsal_of``: it is a copy of that event, for a rehearsal (`db.rehearsals`), which only its own fans know.
     """
 
@@ -82,6 +84,7 @@ class Event(Base):
     asks: Mapped[dict[str, Any] | None]
     town: Mapped[str] = mapped_column(server_default="")
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    seller: Mapped[dict[str, Any] | None]
 
 
 class EventCancellation(Base):

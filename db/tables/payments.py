@@ -33,7 +33,8 @@ class Payment(Base):
     more. At ``due_at`` the cashier looks at it next; null where there is nothing to do. ``voucher_hash`` and
     ``discounts`` (one for each seat of the hold) are those of the voucher that it is paid with; its use is counted as
     long as the payment is under way or booked. ``at_provider``: the fan asked to pay on the provider's own page, which
-    is at ``pay_href``.
+    is at ``pay_href``. ``invoiced``: its invoice is written (`db.tables.invoices`). ``processing_at``: since
+    then the fan's bank works on it, and its hold lasts for the event's payment term.
     """
 
     __tablename__ = "payment"
@@ -60,6 +61,12 @@ class Payment(Base):
         ),
         Index("ix_payment_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
         Index("ix_payment_user", "user_id", "event_id"),
+        Index("ix_payment_to_invoice", "ended_at", postgresql_where=text("state = 'booked' AND NOT invoiced")),
+        Index(
+            "ix_payment_refused",
+            "ended_at",
+            postgresql_where=text("state = 'failed' AND processing_at IS NOT NULL"),
+        ),
         {"postgresql_with": UPDATED_OFTEN},
     )
 
@@ -88,6 +95,8 @@ class Payment(Base):
     discounts: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
     at_provider: Mapped[bool] = mapped_column(server_default="false")
     pay_href: Mapped[str | None]
+    invoiced: Mapped[bool] = mapped_column(server_default="false")
+    processing_at: Mapped[dt.datetime | None]
 
 
 class PaymentJob(Base):
@@ -108,7 +117,10 @@ class PaymentJob(Base):
 
 
 class Refund(Base):
-    """Money that goes back: written by the transaction that made it due, and sent by the cashier under its own id."""
+    """Money that goes back: written by the transaction that made it due, and sent by the cashier under its own id.
+
+    ``credited``: it stands on a credit note (`db.tables.invoices`).
+    """
 
     __tablename__ = "refund"
     __table_args__ = (
@@ -126,6 +138,11 @@ class Refund(Base):
             unique=True,
             postgresql_where=text("cause <> 'cancelled'"),
         ),
+        Index(
+            "ix_refund_to_credit",
+            "created_at",
+            postgresql_where=text("NOT credited AND cause IN ('cancelled', 'event_cancelled')"),
+        ),
         {"postgresql_with": UPDATED_OFTEN},
     )
 
@@ -141,6 +158,7 @@ class Refund(Base):
     done_at: Mapped[dt.datetime | None]
     tries: Mapped[int] = mapped_column(Integer, server_default="0")
     error: Mapped[str] = mapped_column(server_default="")
+    credited: Mapped[bool] = mapped_column(server_default="false")
 
 
 class PaymentHint(Base):

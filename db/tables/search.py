@@ -73,17 +73,23 @@ class SearchWord(Base):
 
 
 class SearchChange(Base):
-    """An event whose document in the search's index is to be written anew (`db.search.index.changes`): it has changed
-    ``number`` times since ``since``. It may be an event that is not on show any more. Where a site has no index, each
-    event has a row here after its first change, and no more.
+    """An event that the search's indices are to take in anew: that of Elasticsearch (`db.search.index.changes`), whose
+    writer deletes the row then, and those that gateways keep in memory (`db.search.following`). It has changed
+    ``number`` times since ``since``, last in the transaction ``changed``, which a trigger writes. It may be an event
+    that is not on show any more. Without Elasticsearch each event has a row here after its first change, and no more.
     """
 
     __tablename__ = "search_change"
-    __table_args__ = (Index("ix_search_change_since", "since"), {"postgresql_with": UPDATED_OFTEN})
+    __table_args__ = (
+        Index("ix_search_change_since", "since"),
+        Index("ix_search_change_changed", "changed"),
+        {"postgresql_with": UPDATED_OFTEN},
+    )
 
     event_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(server_default="1")
     since: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+    changed: Mapped[int] = mapped_column(server_default="0")
 
 
 # Only for the tables as the models make them; a migration does it for a site.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ARRAY, CheckConstraint, Dialect, ForeignKeyConstraint, Text, TypeDecorator
+from sqlalchemy import ARRAY, CheckConstraint, Dialect, ForeignKeyConstraint, Integer, Text, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -33,6 +33,7 @@ class ShopRow(Base):
         ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
         CheckConstraint("cardinality(paths) BETWEEN 1 AND 100 AND cardinality(open_paths) <= 100", name="paths"),
         CheckConstraint("cardinality(return_origins) <= 20", name="origins"),
+        CheckConstraint("target_ms BETWEEN 50 AND 60000", name="target"),
     )
 
     event_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -42,3 +43,6 @@ class ShopRow(Base):
     open_paths: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     always: Mapped[bool] = mapped_column(server_default="true")
     fail_open: Mapped[bool] = mapped_column(server_default="true")
+    own_page: Mapped[bool] = mapped_column(server_default="false")
+    probe_url: Mapped[str] = mapped_column(server_default="")
+    target_ms: Mapped[int] = mapped_column(Integer, server_default="1000")

@@ -89,9 +89,17 @@ def check_resolves_to_public(host: str, port: int) -> None:
     Raises:
         UrlRefusedError: the name has no address, or one that is not public.
     """
+    if not all(map(is_public, addresses_of(host, port))):
+        raise UrlRefusedError(f"{host} has an address that is not public")
+
+
+def addresses_of(host: str, port: int) -> list[str]:
+    """What the name resolves to now. This blocks for as long as the resolver takes.
+
+    Raises:
+        UrlRefusedError: the name has no address.
+    """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     except OSError:
         raise UrlRefusedError(f"{host} has no address") from None
-    if not all(is_public(str(entry[4][0])) for entry in found):
-        raise UrlRefusedError(f"{host} has an address that is not public")

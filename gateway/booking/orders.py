@@ -85,7 +85,7 @@ class Orders:
                 Question(number, _tidy_line(one.text, db_asks.QUESTION_CHARS_MAX, "$.questions"), one.required)
                 for number, one in enumerate(body.questions, 1)
             ]
-            asks = Asks(body.attendees, tuple(questions), tidy(body.terms))
+            asks = Asks(body.attendees, tuple(questions), tidy(body.terms), address=body.address)
         try:
             async with self._engine.begin() as connection:
                 is_new = await db_asks.set_asks(connection, event_id, asks, operator, body.why)
@@ -116,6 +116,7 @@ class Orders:
                 name=_tidy_name(body.name, "$.name"),
                 attendees=_attendees(body, hold.seats, is_asked=asks.attendees),
                 answers=_answers(body, asks),
+                address=_address(body, asks),
             )
             if body.terms_version != asks.terms_version:
                 raise ProblemError("terms_changed", termsVersion=asks.terms_version)
@@ -190,8 +191,10 @@ class Orders:
                 return
             before = rows[-1].order_number
 
-    async def change(self, event_id: int, purchase_id: uuid.UUID, body: OrderChangeBody, operator: str) -> None:
-        """Change the names of an order, or its address, to which the tickets are sent then.
+    async def change(
+        self, event_id: int, purchase_id: uuid.UUID, body: OrderChangeBody, asks: Asks, operator: str
+    ) -> None:
+        """Change what its fan told of an order, or its mail address, to which the tickets are sent then.
 
         Raises:
             ProblemError: ``unknown_order`` or ``invalid_request``.
@@ -210,7 +213,12 @@ class Orders:
                 if seat not in seats:
                     raise invalid("the order has no such seat", "$.attendees")
                 named[seat] = Attendee(*seat, _tidy_name(one.name, "$.attendees"))
-            content = Content(name=name, attendees=tuple(named.values()), answers=before.answers)
+            content = Content(
+                name=name,
+                attendees=tuple(named.values()),
+                answers=_answers_changed(before.answers, body, asks),
+                address=before.address if body.address is None else tidy(body.address),
+            )
             language = known(row.language or "")
             await db.keep_answers(
                 connection,
@@ -224,6 +232,8 @@ class Orders:
                 "name" if name != before.name else "",
                 "mail" if mail != row.mail else "",
                 "attendees" if body.attendees else "",
+                "answers" if content.answers != before.answers else "",
+                "address" if content.address != before.address else "",
             ]
             if mail != row.mail and self._contacts.takes_mail:
                 await keep_contact(connection, event_id, row.user_id, MAIL, mail, language)
@@ -342,6 +352,34 @@ def _attendees(body: AnswersBody, seats: tuple[Seat, ...], *, is_asked: bool) ->
     if set(named) != set(seats) or len(named) != len(body.attendees):
         raise invalid("name one attendee for each seat of the hold", "$.attendees")
     return tuple(named[seat] for seat in seats)
+
+
+def _address(body: AnswersBody, asks: Asks) -> str:
+    """Where the fan lives, where the event asks for it."""
+    if not asks.address:
+        return ""
+    address = tidy(body.address)
+    if not address:
+        raise invalid("this event asks for an address", "$.address")
+    return address
+
+
+def _answers_changed(before: tuple[Answer, ...], body: OrderChangeBody, asks: Asks) -> tuple[Answer, ...]:
+    """The answers with what the office changes of them. A question stays as the fan was asked it."""
+    kept = {one.question_id: one for one in before}
+    questions = {one.question_id: one.text for one in asks.questions} | {key: one.question for key, one in kept.items()}
+    for reply in body.answers:
+        question = questions.get(reply.question_id)
+        if question is None:
+            raise invalid(f"there is no question {reply.question_id}", "$.answers")
+        answer = tidy(reply.answer)
+        if len(answer) > ANSWER_CHARS_MAX:
+            raise invalid(f"an answer has {ANSWER_CHARS_MAX} characters at most", "$.answers")
+        if answer:
+            kept[reply.question_id] = Answer(reply.question_id, question, answer)
+        else:
+            kept.pop(reply.question_id, None)
+    return tuple(kept[number] for number in sorted(kept))
 
 
 def _answers(body: AnswersBody, asks: Asks) -> tuple[Answer, ...]:

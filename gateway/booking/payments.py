@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.payments import intents
 from db.payments.cashier import HINT, HINT_AT_PROVIDER
-from db.payments.reading import JobAwaiting, PaymentSeen, job_awaiting, read_payment
+from db.payments.reading import JobAwaiting, PaymentSeen, at_banks_of_fan, job_awaiting, read_payment
 from db.payments.states import MOLLIE, STRIPE, TEST, PaymentState
 from db.sealing.keyring import SealedField, keyring
 from gateway.contract.booking import PaymentStep
@@ -20,6 +20,7 @@ from payments.notices import Noticed, NoticeError, Posted, read_mollie_notice, r
 from payments.settings import PaymentSettings, StripeSettings
 
 EVENT_MAX: Final = 2**53
+LISTED_MAX: Final = 20
 
 
 class Payments:
@@ -43,6 +44,11 @@ class Payments:
         async with self._engine.connect() as connection:
             return await read_payment(connection, payment_id)
 
+    async def at_banks(self, user_id: int) -> list[uuid.UUID]:
+        """The fan's payments that banks work on, `LISTED_MAX` at most."""
+        async with self._engine.connect() as connection:
+            return await at_banks_of_fan(connection, user_id, LISTED_MAX)
+
     async def awaited_by(self, command_id: uuid.UUID) -> JobAwaiting | None:
         """The payment that a checkout waits for; None if it is no such checkout."""
         async with self._engine.connect() as connection:
@@ -58,6 +64,7 @@ class Payments:
             href=below(f"/pay/{payment_id}"),
             client_secret=(self.secret_of(payment) or None) if is_open else None,
             expires_at=payment.expires_at,
+            processing=payment.is_processing,
         )
 
     def secret_of(self, payment: PaymentSeen) -> str:

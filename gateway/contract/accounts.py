@@ -96,6 +96,35 @@ class AccountProofBody(RequestBody, kw_only=True):
     password: Annotated[str, Meta(max_length=PASSWORD_CHARS_MAX, pattern=NO_NUL)] = ""
 
 
+IssuerName = Annotated[str, Meta(max_length=32, pattern=NO_NUL, description="the issuer's key; empty for the first")]
+
+
+class IdentityBody(AccountProofBody, kw_only=True):
+    """``issuer`` is the one to be linked; and the account's password once more, empty for an account without one."""
+
+    EXAMPLES = ({"issuer": "club", "password": "correct horse battery staple"},)
+
+    issuer: IssuerName = ""
+
+
+class IdentityStart(AnswerBody, kw_only=True):
+    """The browser goes to ``href``, and comes back to the account's page. It is good for ten minutes."""
+
+    href: str
+
+
+class IdentityAnswer(AnswerBody, kw_only=True):
+    """An issuer of the site; ``linkedAt`` is null where it does not sign the fan in to this account."""
+
+    issuer: str
+    name: str
+    linked_at: Moment | None
+
+
+class IdentityList(AnswerBody, kw_only=True):
+    identities: tuple[IdentityAnswer, ...]
+
+
 class AccountPasskeyList(AnswerBody, kw_only=True):
     passkeys: tuple[PasskeyAnswer, ...]
 

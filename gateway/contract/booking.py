@@ -162,12 +162,13 @@ class NoticeTaken(AnswerBody, kw_only=True):
 class PaymentStep(AnswerBody, kw_only=True):
     """What the fan does next where an event takes payments: pay at ``href``, a page of this site. ``clientSecret`` is
     the payment provider's for its own element in a browser, null until the provider knows the payment. The seats are
-    held until ``expiresAt`` at least.
+    held until ``expiresAt`` at least. ``processing``: the fan has paid, and a bank takes days for it.
     """
 
     href: str
     client_secret: str | None
     expires_at: Moment
+    processing: bool
 
 
 class JobAccepted(AnswerBody, kw_only=True, omit_defaults=True):

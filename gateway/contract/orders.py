@@ -16,6 +16,7 @@ from gateway.contract.values import LISTS_MAX, AnswerBody, EventId, Moment, Requ
 MAIL_CHARS_MAX: Final = 254
 ANSWER_CHARS_MAX: Final = 1000
 LANGUAGE_CHARS_MAX: Final = 8
+ADDRESS_CHARS_MAX: Final = 300
 
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX, pattern=ONE_LINE)]
 Mail = Annotated[str, Meta(min_length=3, max_length=MAIL_CHARS_MAX, pattern=ONE_LINE, examples=["ada@example.org"])]
@@ -31,7 +32,8 @@ class QuestionBody(RequestBody, kw_only=True):
 
 class AsksBody(RequestBody, kw_only=True):
     """What a fan answers before buying. An event that ``asks`` wants a name and a mail address, and what else is set
-    here; with ``asks`` false it wants nothing. ``terms`` is a text that fans agree to; a new text is a new version.
+    here (``address`` is for the invoice); with ``asks`` false it wants nothing. ``terms`` is a text that fans agree to;
+    a new text is a new version.
     """
 
     EXAMPLES = (
@@ -47,6 +49,7 @@ class AsksBody(RequestBody, kw_only=True):
 
     asks: bool
     attendees: bool = False
+    address: bool = False
     questions: Annotated[tuple[QuestionBody, ...], Meta(max_length=QUESTIONS_MAX)] = ()
     terms: Annotated[str, Meta(max_length=TERMS_CHARS_MAX, pattern=NO_NUL)] = ""
     why: Why = ""
@@ -66,6 +69,7 @@ class AsksAnswer(AnswerBody, kw_only=True):
     event_id: int
     asks: bool
     attendees: bool
+    address: bool
     questions: tuple[QuestionAnswer, ...]
     terms: str
     terms_version: int
@@ -107,6 +111,7 @@ class AnswersBody(RequestBody, kw_only=True):
     mail: Mail
     attendees: Annotated[tuple[AttendeeBody, ...], Meta(max_length=LISTS_MAX)] = ()
     answers: Annotated[tuple[QuestionReplyBody, ...], Meta(max_length=QUESTIONS_MAX)] = ()
+    address: Annotated[str, Meta(max_length=ADDRESS_CHARS_MAX, pattern=NO_NUL)] = ""
     terms_version: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     language: Language = "en"
 
@@ -141,6 +146,19 @@ class OrderRefund(AnswerBody, kw_only=True):
     done_at: Moment | None
 
 
+class OrderInvoice(AnswerBody, kw_only=True):
+    """An invoice, or a credit note that ``corrects`` it. ``amount`` contains ``tax``; of a credit note it is what went
+    back.
+    """
+
+    number: str
+    kind: Annotated[str, Meta(pattern="^(invoice|credit_note)$")]
+    corrects: str | None
+    made_at: Moment
+    amount: int
+    tax: int
+
+
 class OrderAnswer(AnswerBody, kw_only=True):
     """An order: what a purchase is to its fan and to the venue's office. ``name`` is null where the event asked for
     nothing; ``mail`` is then an address that the fan gave for messages, or null.
@@ -156,11 +174,13 @@ class OrderAnswer(AnswerBody, kw_only=True):
     purchase_at: Moment
     name: str | None
     mail: str | None
+    address: str
     attendees: tuple[AttendeeAnswer, ...]
     answers: tuple[ReplyAnswer, ...]
     terms_version: int
     payments: tuple[OrderPayment, ...]
     refunds: tuple[OrderRefund, ...]
+    invoices: tuple[OrderInvoice, ...]
 
 
 class OrderLine(AnswerBody, kw_only=True):
@@ -210,15 +230,22 @@ class OfficeOrder(OrderAnswer, kw_only=True):
 
 
 class OrderChangeBody(RequestBody, kw_only=True):
-    """What the office changes of an order; what is left out stays. An order without a name is given both. A new address
-    is sent the tickets.
+    """What the office changes of an order; what is left out stays. An order without a name is given both. A new
+    ``mail`` address is sent the tickets. ``answers`` are to questions that the fan answered or the event asks; an empty
+    one is taken away. ``address`` stands on invoices that are not written yet.
     """
 
-    EXAMPLES = ({"name": "Ada Lovelace", "why": "married"}, {"mail": "ada@example.org", "why": "typing error"})
+    EXAMPLES = (
+        {"name": "Ada Lovelace", "why": "married"},
+        {"mail": "ada@example.org", "why": "typing error"},
+        {"answers": [{"questionId": 1, "answer": "Vegan"}], "why": "she called"},
+    )
 
     name: Name | None = None
     mail: Mail | None = None
     attendees: Annotated[tuple[AttendeeBody, ...], Meta(max_length=LISTS_MAX)] = ()
+    answers: Annotated[tuple[QuestionReplyBody, ...], Meta(max_length=QUESTIONS_MAX)] = ()
+    address: Annotated[str, Meta(max_length=ADDRESS_CHARS_MAX, pattern=NO_NUL)] | None = None
     why: Why = ""
 
 

@@ -14,34 +14,54 @@ from redis.exceptions import RedisError
 from db.patience import Turns
 from db.rooms.rooms import RoomRow
 from db.rooms.steering import autopilot_steers
+from db.shops.model import Shop
 from gateway.booking.desk import Desk
 from gateway.line.registry import RoomRegistry
 from waiting_room.autopilot import STEP_SECONDS, WINDOW_SECONDS, Sight, start, steer
 from waiting_room.errors import RoomUnknown
 from waiting_room.line import Line
 from waiting_room.model import RoomCounts
+from waiting_room.shop_figures import Figures, ShopFigures
 
 TROUBLES: Final = frozenset({"timed_out", "internal_error"})
 STEP_SHARE_MIN: Final = 0.9
 """This share of a step must have passed since any gateway steered last."""
 
 
-def sight_of_shop(counts: RoomCounts) -> Sight:
-    """A shop's room as the autopilot sees it. Nothing is known of how the shop bears its fans, and the lanes book for
-    others: the rate goes up to the operators' own in small steps.
+SHOP_REACTION_SECONDS: Final = 60.0
+"""A fan stays in a shop for minutes, so a cut shows later than in our own sale."""
+STOPPED_AT_TIMES: Final = 4.0
+"""A shop whose p95 is this many times its target lets nobody in; below, the door is slowed in proportion."""
+
+
+def sight_of_shop(counts: RoomCounts, shop: Shop, figures: Figures | None) -> Sight:
+    """A shop's room as the autopilot sees it, for the lanes book for others.
+
+    A shop of which no figures ever came is one of which nothing is known: the rate goes up to the operators' own in
+    small steps. Where figures came, or are to come, and there are none now, the rate stays.
     """
+    found = figures if figures is not None and figures.is_fresh else None
+    p95_ms = 0.0 if found is None else found.p95_ms
+    is_down = found is not None and found.is_down
+    last = counts.steering
+    # Nobody says how busy the shop is. Once it was overloaded, the rate rises slowly beyond what it bore then.
+    was_overloaded = last is not None and last.borne_per_minute > 0
     return Sight(
         at_seconds=counts.now_ms / 1000,
         waiting=counts.waiting,
         slots_free=counts.slots_free,
         stock_bound=False,
-        p95_ms=None,
+        p95_ms=None if found is None else p95_ms,
         backlog=0,
-        ended_per_second=0.0,
+        ended_per_second=0.0 if found is None else found.per_second,
         admitted_per_second=(counts.pace.admitted_per_minute or 0.0) / 60,
-        busy_share=0.0,
-        troubles=0,
+        busy_share=1.0 if was_overloaded else 0.0,
+        troubles=0 if found is None else found.troubles,
         no_show_rate=counts.pace.no_show_rate,
+        requests="requests",
+        excess_share=1.0 if is_down else max(0.0, (p95_ms / shop.target_ms - 1) / (STOPPED_AT_TIMES - 1)),
+        is_blind=found is None and (figures is not None or bool(shop.probe_url)),
+        reaction_seconds=SHOP_REACTION_SECONDS,
     )
 
 
@@ -49,13 +69,16 @@ class Autopilot:
     """Steers the rooms.
 
     Args:
-        target_ms: the 95th percentile of bookings should stay below this.
+        target_ms: the 95th percentile of bookings should stay below this; a shop has a target of its own.
     """
 
-    def __init__(self, line: Line, rooms: RoomRegistry, desk: Desk, target_ms: float) -> None:
+    def __init__(
+        self, line: Line, rooms: RoomRegistry, desk: Desk, shop_figures: ShopFigures, target_ms: float
+    ) -> None:
         self._line = line
         self._rooms = rooms
         self._desk = desk
+        self._shop_figures = shop_figures
         self._target_ms = target_ms
 
     async def keep_steering(self) -> None:
@@ -79,8 +102,12 @@ class Autopilot:
             if counts.now_ms - counts.steered_at_ms > WINDOW_SECONDS * 1000:
                 # The autopilot was off, or no gateway ran. What it learnt before may be out of date, so it starts anew.
                 last = start(ceiling_per_minute, counts.now_ms / 1000)
-            sight = await self._sight(event_id, counts) if row.shop is None else sight_of_shop(counts)
-            await self._line.steer(event_id, counts, steer(last, sight, ceiling_per_minute, self._target_ms))
+            if row.shop is None:
+                sight, target_ms = await self._sight(event_id, counts), self._target_ms
+            else:
+                figures = await self._shop_figures.of(event_id, counts.now_ms / 1000)
+                sight, target_ms = sight_of_shop(counts, row.shop, figures), row.shop.target_ms
+            await self._line.steer(event_id, counts, steer(last, sight, ceiling_per_minute, target_ms))
 
     async def _sight(self, event_id: int, counts: RoomCounts) -> Sight:
         lane = self._desk.site_lanes.of(event_id)

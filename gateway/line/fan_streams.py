@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from db.languages import Texts
+from gateway.line.lists import FanList
+from gateway.line.ranks import EventRanks
 from gateway.wire.stream import Stream
 
 TURN_SECONDS: Final = 0.25
@@ -61,12 +63,15 @@ class FanStream:
 class EventStreams:
     """An event's streams, by fan and by the turn in which each is due.
 
-    ``room_state`` and ``message`` (`Places.message`) are what the fans were sent last.
+    ``room_state`` and ``message`` (`Places.message`) are what the fans were sent last. ``listed`` is what the
+    line knows of them, and ``ranks`` what is known here of the line.
     """
 
     event_id: int
     room_state: str
     message: tuple[str, Texts]
+    listed: FanList
+    ranks: EventRanks
     by_fan: dict[int, list[FanStream]] = field(default_factory=dict)
     _by_turn: defaultdict[int, list[FanStream]] = field(default_factory=lambda: defaultdict(list))
 
@@ -86,6 +91,7 @@ class EventStreams:
         fan_stream.due = NO_TURN
         if not fan_streams:
             del self.by_fan[fan_stream.fan]
+            self.ranks.forget(fan_stream.fan)
 
     def put_off(self, fan_stream: FanStream, turn: int) -> None:
         """Make the stream due in that turn, and in no other."""

@@ -27,8 +27,10 @@ from gateway.line.frames import (
     message_frame,
     no_position_frame,
 )
+from gateway.line.lists import ROUND_SECONDS_MAX, FanList
 from gateway.line.moments import from_ms
 from gateway.line.places import Places, room_state
+from gateway.line.ranks import EventRanks
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
 from gateway.line.sending import by_class, send_admitted, send_place, send_positions
@@ -47,6 +49,9 @@ WRITES_AT_ONCE: Final = 250
 """After this many writes, which take about 5 ms, the process' other requests get their turn."""
 AWAY_SECONDS_MAX: Final = 0.25
 """The lines at one server of a cluster keep those at others waiting for so long at most."""
+WITH_PLACE: Final = frozenset({"lobby", "waiting", "called", "admitted", "idle"})
+CHANGING: Final = frozenset({"called", "admitted", "idle"})
+"""The states of a fan who holds a place, and those of them which may end soon while no rank shows that they did."""
 LOBBY_NEAR_SECONDS: Final = 60.0
 LOBBY_NEAR_INTERVAL_SECONDS: Final = 2.0
 LOBBY_FAR_INTERVAL_SECONDS: Final = 8.0
@@ -54,10 +59,24 @@ LOBBY_FAR_INTERVAL_SECONDS: Final = 8.0
 
 
 class LineStreams:
-    """All open line streams of this process."""
+    """All open line streams of this process.
 
-    def __init__(self, line: Line, rooms: RoomRegistry, counts: Counts, places: Places, restoring: Restoring) -> None:
+    Args:
+        lists_are_read: whether every gateway reads the lists of fans (`gateway.line.lists`). While one of an older
+            release runs, each fan's sign of life is given alone.
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        rooms: RoomRegistry,
+        counts: Counts,
+        places: Places,
+        restoring: Restoring,
+        lists_are_read: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._line = line
+        self._lists_are_read = lists_are_read
         self._rooms = rooms
         self._counts = counts
         self._places = places
@@ -86,10 +105,15 @@ class LineStreams:
         """Send the fan's place now and whenever it changes; return the function that ends this."""
         event = self._events.get(event_id)
         if event is None:
-            event = self._events[event_id] = EventStreams(event_id, place.room_state, self._places.message(event_id))
+            fans = FanList(self._line, event_id, self._beats_a_round())
+            message = self._places.message(event_id)
+            event = self._events[event_id] = EventStreams(
+                event_id, place.room_state, message, fans, EventRanks(self._line, event_id)
+            )
             self._on_watched()
         fan_stream = FanStream(stream, event, fan, session, place.position or 0, place.priority)
         event.add(fan_stream)
+        event.listed.came(fan)
         event.put_off(fan_stream, turn_now() + KEEP_TURNS)
         send_place(fan_stream, place, counts)
         # An empty message is sent too, because the page of a fan who comes back may still show an older one.
@@ -100,10 +124,13 @@ class LineStreams:
             if not event.by_fan and self._events.get(event_id) is event:
                 del self._events[event_id]
                 self._on_watched()
-            if fan_stream.state == "waiting":
-                # The fan's next connection may be at another gateway, which must not show a higher position.
+            # The fan's next connection may be at another gateway, which must not show a higher position.
+            shown = fan_stream.shown if fan_stream.state == "waiting" else 0
+            if self._lists_are_read():
+                await event.listed.left(fan, shown, is_here=fan in event.by_fan)
+            elif shown:
                 try:
-                    await self._line.heartbeat(event_id, {fan: fan_stream.shown})
+                    await self._line.heartbeat(event_id, {fan: shown})
                 except (RedisError, RoomUnknown) as error:
                     logger.debug("a fan's last position was not kept: %s", error)
 
@@ -137,6 +164,11 @@ class LineStreams:
             turn = turn_now()
             for number, fan_stream in enumerate(event.all()):
                 event.put_off(fan_stream, turn + number // WRITES_AT_ONCE % KEEP_TURNS)
+
+    def on_gap(self) -> None:
+        """The connection to Redis was made anew, as it is when Redis was: what was counted may not be true any more."""
+        for event in self._events.values():
+            event.ranks.forget_all()
 
     def _send_called(self, fan_stream: FanStream) -> None:
         row = self._rooms.rows.get(fan_stream.event.event_id)
@@ -318,7 +350,11 @@ class LineStreams:
             # There are no ranks yet. The heartbeat shows which fans have left the lobby.
             self._send_lobby(event, counts, waiting, turn)
             return
-        positions = await self._line.positions(event.event_id, [fan_stream.fan for fan_stream in waiting])
+        positions = await event.ranks.of([fan_stream.fan for fan_stream in waiting])
+        for fan_stream in waiting:
+            if fan_stream.fan not in event.by_fan:
+                # The stream was closed while the line was asked.
+                event.ranks.forget(fan_stream.fan)
         unranked = [fan_stream for fan_stream, rank in zip(waiting, positions.ranks, strict=True) if rank < 0]
         if unranked:
             self._look_soon(unranked)
@@ -348,22 +384,40 @@ class LineStreams:
             fan_stream.stream.write(frames[fan_stream.state or "lobby"])
             event.put_off(fan_stream, turn + turns)
 
-    async def _heartbeat(self, events: Sequence[EventStreams]) -> None:
-        """Write to Redis which fans are connected, and look at the streams of fans whom it does not know any more."""
+    def _beats_a_round(self) -> float:
+        """How many beats may pass until the line is told of each fan again: within half of what an absence may last."""
+        return max(1.0, min(ROUND_SECONDS_MAX, self._rooms.settings.absence_seconds / 2) / self._heartbeat_seconds)
+
+    def _connected(self, event: EventStreams) -> dict[int, int]:
+        """The fans whose streams take what is written to them, each with the lowest position shown (0: none)."""
         since = time.monotonic() - 2 * self._heartbeat_seconds
+        shown: dict[int, int] = {}
+        for fan, fan_streams in event.by_fan.items():
+            for fan_stream in fan_streams:
+                stream = fan_stream.stream
+                if fan_stream.state not in WITH_PLACE or stream.closed:
+                    continue
+                stream.beat()
+                if stream.wrote_at >= since:
+                    shown[fan] = min(shown.get(fan) or fan_stream.shown, fan_stream.shown)
+        return shown
+
+    def _changing(self, event: EventStreams) -> list[int]:
+        """The fans whose places may end while no message says so; a door's capacity bounds them."""
+        return [
+            fan
+            for fan, fan_streams in event.by_fan.items()
+            if any(fan_stream.state in CHANGING for fan_stream in fan_streams)
+        ]
+
+    async def _heartbeat(self, events: Sequence[EventStreams]) -> None:
+        """Let Redis know which fans are connected, and look at the streams of fans whom it does not know any more."""
         turns = Turns("the heartbeat", (RedisError, RoomUnknown, OSError))
         for event in events:
-            shown: dict[int, int] = {}
-            for fan, fan_streams in event.by_fan.items():
-                for fan_stream in fan_streams:
-                    stream = fan_stream.stream
-                    if fan_stream.state not in ("lobby", "waiting", "called", "admitted", "idle") or stream.closed:
-                        continue
-                    stream.beat()
-                    if stream.wrote_at >= since:
-                        shown[fan] = min(shown.get(fan) or fan_stream.shown, fan_stream.shown)
-            if shown:
-                with turns.of(f"event {event.event_id}"):
-                    gone = await self._line.heartbeat(event.event_id, shown)
-                    self._look_soon(event.of(gone))
+            with turns.of(f"event {event.event_id}"):
+                if self._lists_are_read():
+                    gone = await event.listed.beat(partial(self._connected, event), partial(self._changing, event))
+                else:
+                    gone = await self._line.heartbeat(event.event_id, self._connected(event))
+                self._look_soon(event.of(gone))
         turns.end()

@@ -15,8 +15,9 @@ from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.params import Parameter
 
+from db.accounts.identities import LinkedIssuer
 from db.passwords import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
-from gateway.accounts.issuer import Issuer
+from gateway.accounts.issuer import Issuer, Person
 from gateway.accounts.settings import IssuerSettings
 from gateway.identity.cookies import cookie_name
 from gateway.identity.sessions import Session
@@ -24,9 +25,10 @@ from gateway.pages.languages import N_, current, gettext, prefix
 from gateway.pages.look import page
 from gateway.pages.plain import OTHER
 from gateway.pages.plain import WORDS as PLAIN_WORDS
+from gateway.routes.account_identities import issuer_address
 from gateway.routes.accounts import refuse_visitor, sign_in_cookies, visitor
 from gateway.services import Services, network, services_of
-from gateway.wire.addresses import below, cookie_path
+from gateway.wire.addresses import cookie_path
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import origin_of
 from waiting_room.errors import TokenInvalid
@@ -55,6 +57,9 @@ WORDS: Final = {
         "back first."
     ),
     "issuer_refused": N_("Your sign-in was not confirmed. Please try again."),
+    "linked_elsewhere": N_("With that sign-in you have another account here already."),
+    "sign_in_anew": N_("Sign in anew first, and do this within ten minutes."),
+    "last_way_in": N_("Without it you could not sign in any more. Add a passkey first."),
 }
 """What the page says about a problem, by its code; of others `OTHER`."""
 TOLD: Final = {
@@ -62,11 +67,14 @@ TOLD: Final = {
     "password": N_("Your password is changed, and you are signed out everywhere else."),
     "elsewhere": N_("You are signed out everywhere else."),
     "in": N_("You are signed in."),
+    "linked": N_("You can sign in that way too from now on."),
+    "unlinked": N_("You cannot sign in that way any more."),
 }
 """What the page says after one of its forms, by the word in its address."""
 
 To = Annotated[str, Parameter(max_length=TO_CHARACTERS_MAX)]
 Word = Annotated[str, Parameter(max_length=32)]
+Proof = Annotated[str, Parameter(max_length=FIELD_CHARACTERS_MAX)]
 IssuerKey = Annotated[str, Parameter(max_length=32)]
 
 
@@ -79,6 +87,8 @@ class Flow(msgspec.Struct, frozen=True):
     to: str
     leave: bool
     issuer: str = ""
+    linked_to: int = 0
+    """The account that the person of the issuer is to be linked with; 0 for a sign-in."""
 
 
 def _words(code: str) -> str:
@@ -113,15 +123,18 @@ async def _account_page(
     told: str = "",
     mail: str = "",
     issuer: str = "",
+    proof: str = "",
     status: int = 200,
 ) -> Response[str]:
     services = services_of(request)
     is_unfinished = problem == "unfinished"
     session = services.identity.known(request)
     found, sessions = None, []
+    linked: dict[str, LinkedIssuer] = {}
     if session is not None and session.is_account:
         found = await services.accounts.of(session)
         sessions = await services.accounts.sessions(session)
+        linked = await services.linking.issuers_of(session.user_id)
     return page(
         "fan_account.html",
         status=status,
@@ -136,8 +149,15 @@ async def _account_page(
         has_passwords=services.accounts.has_passwords,
         # Who may leave things behind goes on with the issuer that they came from.
         issuers=[
-            (one.name, _issuer_address(one.key)) for one in _issuers(services) if not is_unfinished or one.key == issuer
+            (one.name, issuer_address(one.key)) for one in _issuers(services) if not is_unfinished or one.key == issuer
         ],
+        identities=[(one.key, one.name, one.key in linked) for one in _issuers(services)],
+        # A form cannot lead to another site by the page's policy, so a link does, once the form has proved the fan.
+        goes_on=next(
+            ((one.name, issuer_address(one.key, proof=proof)) for one in _issuers(services) if one.key == issuer), None
+        )
+        if proof
+        else None,
         password_min=PASSWORD_CHARS_MIN,
         password_max=PASSWORD_CHARS_MAX,
         page_address="/account",
@@ -159,16 +179,17 @@ def _issuer(services: Services, key: str) -> Issuer:
     return services.issuers.of(key)
 
 
-def _issuer_address(key: str) -> str:
-    return below(f"/account/issuer/{key}" if key else "/account/issuer")
-
-
 @get("/account")
 async def account_page(
-    request: Request[Any, Any, Any], to: To = "", problem: Word = "", told: Word = "", issuer: Word = ""
+    request: Request[Any, Any, Any],
+    to: To = "",
+    problem: Word = "",
+    told: Word = "",
+    issuer: Word = "",
+    proof: Proof = "",
 ) -> Response[str]:
     """The fan's account, or the ways to sign in to one."""
-    return await _account_page(request, to=_destination(to), problem=problem, told=told, issuer=issuer)
+    return await _account_page(request, to=_destination(to), problem=problem, told=told, issuer=issuer, proof=proof)
 
 
 @post("/account/sign-in")
@@ -278,6 +299,40 @@ async def elsewhere_form(request: Request[Any, Any, Any]) -> Response[str]:
     return _to(_account(told="elsewhere"))
 
 
+@post("/account/identities")
+async def link_identity_form(request: Request[Any, Any, Any]) -> Response[str]:
+    """Prove to be the account's fan, before an issuer is linked with it."""
+    session = _signed_in(request)
+    if session is None:
+        return _to(_account())
+    services = services_of(request)
+    fields = await _fields(request)
+    key = fields.get("issuer", "")
+    try:
+        await services.accounts.prove(session, fields.get("password", ""), network(request))
+        proof = services.linking.begin(session.user_id, key)
+    except ProblemError as refused:
+        problem = refused.document["code"]
+        if problem == "wrong_password" and "password" not in fields:
+            problem = "sign_in_anew"
+        return await _account_page(request, problem=problem, status=refused.document["status"])
+    return _to(_account(issuer=key, proof=proof))
+
+
+@post("/account/identities/remove")
+async def unlink_identity_form(request: Request[Any, Any, Any]) -> Response[str]:
+    """Let an issuer sign nobody in to the account any more."""
+    session = _signed_in(request)
+    if session is None:
+        return _to(_account())
+    fields = await _fields(request)
+    try:
+        await services_of(request).linking.unlink(session.user_id, fields.get("issuer", ""))
+    except ProblemError as refused:
+        return await _account_page(request, problem=refused.document["code"], status=refused.document["status"])
+    return _to(_account(told="unlinked"))
+
+
 def _flows(services: Services) -> Signer[Flow]:
     return Signer(services.keys.ring, KeyGroup.FANS, "admitone issuer flow v1", Flow, now=services.clock.now)
 
@@ -300,19 +355,28 @@ def _redirect_uri(request: Request[Any, Any, Any], key: str) -> str:
     """Where the issuer sends the browser back. Each has an address of its own, so that none can pass off another's
     code as its own (RFC 9700, 4.4).
     """
-    return f"{origin_of(request)}{_issuer_address(key)}/back"
+    return f"{origin_of(request)}{issuer_address(key)}/back"
 
 
 @get(["/account/issuer", "/account/issuer/{key:str}"])
 async def issuer_start(
-    request: Request[Any, Any, Any], key: IssuerKey = "", to: To = "", leave: bool = False
+    request: Request[Any, Any, Any], key: IssuerKey = "", to: To = "", leave: bool = False, proof: Proof = ""
 ) -> Response[str]:
-    """Send the browser to the issuer. It is a link and no form, because the page's policy keeps forms to this site."""
+    """Send the browser to the issuer, to sign in or, with a proof of the account's fan, to link the two. It is a link
+    and no form, because the page's policy keeps forms to this site.
+    """
     services = services_of(request)
     issuer = _issuer(services, key)
     await services.limits.count("issuer", network(request), ISSUER_STARTS_PER_MINUTE)
+    linked_to = services.linking.account_of(proof, key) if proof else 0
     flow = Flow(
-        secrets.token_urlsafe(16), secrets.token_urlsafe(16), secrets.token_urlsafe(48), _destination(to), leave, key
+        secrets.token_urlsafe(16),
+        secrets.token_urlsafe(16),
+        secrets.token_urlsafe(48),
+        _destination(to),
+        leave,
+        key,
+        linked_to,
     )
     address = await issuer.address(_redirect_uri(request, key), flow.state, flow.nonce, flow.verifier)
     token = _flows(services).sign(flow, int(services.clock.now()) + FLOW_SECONDS)
@@ -342,12 +406,28 @@ async def issuer_back(
         if iss and iss != issuer.settings.issuer:
             raise ProblemError("issuer_refused")
         person = await issuer.person(code, _redirect_uri(request, key), flow.nonce, flow.verifier)
+        if flow.linked_to:
+            return _to(await _linked(request, flow, person), forgotten)
         proved = await services.accounts.by_identity(
             person.issuer, person.subject, person.mail, current().tag, visitor(request, leaves=flow.leave)
         )
     except ProblemError as refused:
         return _to(_account(problem=refused.document["code"], to=to, issuer=key), forgotten)
     return _to(prefix() + to if to else _account(told="in"), forgotten, *sign_in_cookies(request, proved))
+
+
+async def _linked(request: Request[Any, Any, Any], flow: Flow, person: Person) -> str:
+    """Link the person with the account whose fan began it, in whose session the browser still is.
+
+    Raises:
+        ProblemError: ``issuer_refused``.
+    """
+    services = services_of(request)
+    session = services.identity.known(request)
+    if session is None or not session.is_account or session.user_id != flow.linked_to:
+        raise ProblemError("issuer_refused")
+    is_linked = await services.linking.link(session.user_id, person.issuer, person.subject)
+    return _account(told="linked") if is_linked else _account(problem="linked_elsewhere")
 
 
 def _flow_of(request: Request[Any, Any, Any]) -> Flow:
@@ -372,6 +452,8 @@ ACCOUNT_PAGES: Final = (
     password_by_link,
     password_form,
     elsewhere_form,
+    link_identity_form,
+    unlink_identity_form,
 )
 """The pages and forms that a fan sees in the language of the address."""
 ISSUER_PAGES: Final = (issuer_start, issuer_back)

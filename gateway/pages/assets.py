@@ -116,6 +116,14 @@ class Assets:
         """
         return self._files[name]
 
+    def spoken(self, name: str, language: Language) -> Asset:
+        """A script by its name alone, in a language.
+
+        Raises:
+            KeyError: there is no such file.
+        """
+        return self.find(self.version, _in(language, name)) or self._files[name]
+
     def find(self, version: str, name: str) -> Asset | None:
         if version != self.version:
             return None

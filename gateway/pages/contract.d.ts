@@ -113,6 +113,7 @@ export type AsksAnswer = {
   eventId: number;
   asks: boolean;
   attendees: boolean;
+  address: boolean;
   questions: QuestionAnswer[];
   terms: string;
   termsVersion: number;
@@ -652,6 +653,17 @@ export type HoldResult = {
   seats: HeldSeat[];
   breakdown?: Breakdown | null;
 };
+export type IdentityAnswer = {
+  issuer: string;
+  name: string;
+  linkedAt: string | null;
+};
+export type IdentityList = {
+  identities: IdentityAnswer[];
+};
+export type IdentityStart = {
+  href: string;
+};
 export type InitialCall = {
   event: EventAnswer;
   tickets: TicketAnswer[];
@@ -793,11 +805,13 @@ export type OfficeOrder = {
   purchaseAt: string;
   name: string | null;
   mail: string | null;
+  address: string;
   attendees: AttendeeAnswer[];
   answers: ReplyAnswer[];
   termsVersion: number;
   payments: OrderPayment[];
   refunds: OrderRefund[];
+  invoices: OrderInvoice[];
   userId: number;
   givenBy: string | null;
   seats: OrderSeat[];
@@ -863,11 +877,21 @@ export type OrderAnswer = {
   purchaseAt: string;
   name: string | null;
   mail: string | null;
+  address: string;
   attendees: AttendeeAnswer[];
   answers: ReplyAnswer[];
   termsVersion: number;
   payments: OrderPayment[];
   refunds: OrderRefund[];
+  invoices: OrderInvoice[];
+};
+export type OrderInvoice = {
+  number: string;
+  kind: string;
+  corrects: string | null;
+  madeAt: string;
+  amount: number;
+  tax: number;
 };
 export type OrderLine = {
   orderCode: string;
@@ -949,6 +973,7 @@ export type PaymentStep = {
   href: string;
   clientSecret: string | null;
   expiresAt: string;
+  processing: boolean;
 };
 export type PictureAnswer = {
   hash: string;
@@ -1298,6 +1323,7 @@ export type RoomAnswer = {
   cancelHours: number;
   cancelFeePercent: number;
   cancelFeeAmount: number;
+  paymentTermHours: number;
   eventId: number;
   name: string;
   venue: string;
@@ -1424,6 +1450,15 @@ export type Section = {
   ticketTypeId: number;
   rows: SeatRow[];
 };
+export type SellerAnswer = {
+  eventId: number;
+  name: string;
+  address: string;
+  taxId: string;
+  note: string;
+  series: string;
+  creditSeries: string;
+};
 export type SessionAnswer = {
   token: string;
   userId: number;
@@ -1435,6 +1470,53 @@ export type SessionSeen = {
   reasons: Points[];
   answer: "behind" | "captcha" | "nothing" | "proof" | "refuse";
   answered: Record<string, number>;
+};
+export type ShopAnswer = {
+  capacity: number;
+  ratePerMinute: number;
+  passSeconds: number;
+  passLifeSeconds: number;
+  autopilot: boolean;
+  eventId: number;
+  name: string;
+  origin: string;
+  returnOrigins: string[];
+  paths: string[];
+  openPaths: string[];
+  always: boolean;
+  failOpen: boolean;
+  ownPage: boolean;
+  probeUrl: string;
+  targetMs: number;
+  state: string;
+  waiting: number;
+  admitted: number;
+  rateNowPerMinute: number;
+  autopilotWhy: string;
+  revision: number;
+  waitingPage: string;
+  check: string;
+  figures: ShopFiguresAnswer | null;
+};
+export type ShopFiguresAnswer = {
+  at: string;
+  fresh: boolean;
+  p95Ms: number;
+  asked: number;
+  failed: number;
+  perSecond: number;
+  source: "both" | "probe" | "pushed";
+};
+export type ShopList = {
+  shops: ShopAnswer[];
+};
+export type ShopProxyFile = {
+  proxy: string;
+  file: string;
+  text: string;
+};
+export type ShopProxyFiles = {
+  files: ShopProxyFile[];
 };
 export type StockLeft = {
   free: number;

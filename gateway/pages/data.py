@@ -417,6 +417,7 @@ class PagesFromServices:
                     for question in hall.asks.questions
                     if (answer := fields.get(f"question-{question.question_id}", ""))
                 ],
+                "address": fields.get("address", "") if hall.asks.address else "",
                 "termsVersion": int(agreed) if agreed.isascii() and agreed.isdigit() else 0,
                 "language": current().tag,
             }
@@ -468,6 +469,8 @@ class PagesFromServices:
         hall = await self._services.halls.current(found.event_id)
         seats = tuple(zip(found.ticket_type_ids, found.row_numbers, found.seat_numbers, strict=True))
         stage = "open" if found.can_be_paid else "waiting" if found.is_under_way else found.state
+        if stage == "waiting" and found.is_processing and not found.is_captured:
+            stage = "processing"
         return PaymentView(
             payment_id=payment_id,
             event=await self._view(hall),
@@ -482,6 +485,10 @@ class PagesFromServices:
             href=found.pay_href or "",
             discount=sum(found.amounts) - found.amount,
         )
+
+    async def payments_at_banks(self, request: AnyRequest, user_id: int) -> Sequence[PaymentView]:
+        found = [await self.payment(request, user_id, one) for one in await self._services.payments.at_banks(user_id)]
+        return [one for one in found if one is not None]
 
     async def act_on_payment(self, payment: PaymentView, act: str) -> None:
         payments = self._services.payments
@@ -571,7 +578,7 @@ class PagesFromServices:
         result: dict[str, Any] = job["result"]
         return result
 
-    def keep_session(self, request: AnyRequest, purchases: Sequence[PurchaseView]) -> bool:
+    def keep_session(self, request: AnyRequest, purchases: Sequence[PurchaseView | PaymentView]) -> bool:
         until_seconds = max(((one.event.date + KEPT_AFTER_EVENT).timestamp() for one in purchases), default=0.0)
         return self._services.identity.keep(request, until_seconds)
 
@@ -664,6 +671,9 @@ class PagesFromServices:
             attendees={} if row.content is None else {one.seat: one.name for one in row.content.attendees},
             paid=sum(one.amount for one in payments),
             returned=sum(one.amount for one in refunds),
+            has_invoice=bool(
+                payments and await self._services.invoices.of(purchase.event.event_id, purchase.purchase_id)
+            ),
         )
 
     def _hand_on(self, purchase: PurchaseAnswer, detail: PurchaseDetailAnswer) -> str:
@@ -711,6 +721,9 @@ class PagesFromServices:
         look, font = Look.of(services.settings.brand), services.settings.mail.font
         async with services.tickets.making_pdf:
             return await asyncio.to_thread(tickets_pdf, facts, tickets, current().tag, title, look, font)
+
+    async def invoices_pdf(self, request: AnyRequest, purchase: PurchaseView) -> bytes:
+        return await self._services.invoices.pdf(purchase.event.event_id, purchase.purchase_id, network(request))
 
     async def offered(self, token: str) -> OfferedTicket | None:
         try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from litestar import MediaType, Request, Response, Router, get, post
+from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
@@ -29,7 +29,8 @@ from db.lanes.maps import LANES_MAX
 from db.operators.roles import ROLE_WORDS
 from db.outbox.kinds import OutboxKind
 from db.rooms.dials import DIALS
-from db.shops.model import Shop
+from db.shops.model import TARGET_MS, TARGET_MS_LEAST, TARGET_MS_MOST, Shop
+from db.shops.writing import DIALS_AT_START
 from db.texts import END
 from gateway.contract.entries import GATE_CHARS_MAX, TICKET_CHARS_MAX
 from gateway.contract.programme import TYPE_NAME_MAX
@@ -67,6 +68,7 @@ from gateway.wire.addresses import below, cookie_path
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.negotiation import coding, field
 from gateway.wire.requests import origin_of
+from gateway.wire.routers import OnceRouter
 from gateway.wire.shared import MOVING_SECONDS, Shared, seconds_until_change
 from messages.calendars import MEDIA_TYPE
 
@@ -425,13 +427,17 @@ async def purchases_page(request: Request[Any, Any, Any], pages: Pages) -> Respo
     """All that the fan has bought, so that a fan who closed the tickets' page finds the tickets again."""
     user_id = pages.visitor(request, for_tickets=True).user_id
     purchases = []
+    payments = []
     if user_id is not None:
-        purchases = [one for fan in await pages.fans_of(request, user_id) for one in await pages.purchases(fan)]
-        if not pages.keep_session(request, purchases):
-            purchases = []
+        fans = await pages.fans_of(request, user_id)
+        payments = [one for fan in fans for one in await pages.payments_at_banks(request, fan)]
+        purchases = [one for fan in fans for one in await pages.purchases(fan)]
+        if not pages.keep_session(request, [*purchases, *payments]):
+            purchases, payments = [], []
     return page(
         "purchases.html",
         purchases=purchases,
+        payments=payments,
         takes_mail=pages.takes_mail,
         is_account=pages.is_account(request),
         user_id=user_id,
@@ -578,6 +584,13 @@ async def scan_manifest_file() -> Response[bytes]:
     return Response(manifest("Check-in", below("/scan")), media_type="application/manifest+json", headers=headers)
 
 
+@get("/ops/shops")
+async def shops_page() -> Response[str]:
+    """The shops that rooms stand before: how each is protected, how it bears its fans, and what its proxy needs."""
+    target = {"least": TARGET_MS_LEAST, "most": TARGET_MS_MOST, "at_start": TARGET_MS}
+    return page("shops.html", dials=DIALS, at_start=DIALS_AT_START, target=target)
+
+
 @get("/ops/networks")
 async def networks_page() -> Response[str]:
     """What came from which network at an event, and the networks that operators let through or turn away."""
@@ -686,9 +699,19 @@ async def alert_worker() -> Response[bytes]:
     return Response(asset.plain, media_type=asset.media_type, headers={"Cache-Control": "no-cache"})
 
 
-def pages_router() -> Router:
+@get("/wait/widget.js")
+async def widget(request: Request[Any, Any, Any], lang: Annotated[str, Parameter(max_length=8)] = "") -> Response[str]:
+    """The banner that shops put into their own pages, in the language that ``lang`` or else the browser names."""
+    asset = assets.spoken("widget.js", LANGUAGES.get(lang) or preferred(request))
+    # Nothing of it may meet a name of the shop's own scripts.
+    body = f"(() => {{\n{asset.plain.decode()}}})();\n"
+    headers = {"Cache-Control": "public, max-age=300", "Vary": "Accept-Language, Cookie"}
+    return Response(body, media_type=asset.media_type, headers=headers)
+
+
+def pages_router() -> OnceRouter:
     """The pages' routes; they need the dependency ``pages``, a `PageData`."""
-    for_fans = Router(
+    for_fans = OnceRouter(
         path="/",
         route_handlers=[
             events_page,
@@ -713,7 +736,7 @@ def pages_router() -> Router:
         ],
         before_request=_in_preferred_language,
     )
-    return Router(
+    return OnceRouter(
         path="/",
         route_handlers=[
             for_fans,
@@ -724,6 +747,7 @@ def pages_router() -> Router:
             choose_language,
             manifest_file,
             alert_worker,
+            widget,
             ops_page,
             programme_page,
             event_form_page,
@@ -740,6 +764,7 @@ def pages_router() -> Router:
             scan_worker,
             scan_manifest_file,
             networks_page,
+            shops_page,
             lanes_page,
             operators_page,
             static_file,

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
-from litestar import Request, Router
+from litestar import Request
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Server
@@ -15,6 +15,7 @@ from gateway.captcha.captcha import CaptchaOffer
 from gateway.contract.lists import ANSWERS, BODIES, UNIONS
 from gateway.pages.look import PAGE_HEADERS, templates
 from gateway.wire.openapi import Details, complete
+from gateway.wire.routers import OnceRouter
 
 PARAMETER_EXAMPLES: Final = {"event_id": (1,), "eventId": (1,)}
 
@@ -101,7 +102,7 @@ def openapi_config(details: Mapping[str, Details], seats_max: int, server: str) 
         version="1",
         servers=[Server(url=server or "/")],
         use_handler_docstrings=True,
-        openapi_router=Router(
+        openapi_router=OnceRouter(
             path="/schema", route_handlers=[], include_in_schema=False, response_headers=PAGE_HEADERS
         ),
         render_plugins=[_Page(description), _Json(description)],

@@ -54,6 +54,17 @@ async def tickets_file(
     return _file(content, "application/pdf", f"tickets-{purchase_id}.pdf")
 
 
+@get("/purchases/{purchase_id:uuid}/invoice.pdf")
+async def invoice_file(
+    request: Request[Any, Any, Any], pages: Pages, purchase_id: uuid.UUID, key: Key = ""
+) -> Response[bytes]:
+    """The invoice of the purchase and its credit notes, for who bought."""
+    purchase = await purchase_shown(request, pages, purchase_id, key)
+    if purchase is None or purchase.received:
+        raise NotFoundException
+    return _file(await pages.invoices_pdf(request, purchase), "application/pdf", f"invoice-{purchase_id}.pdf")
+
+
 def _file(content: bytes, media_type: str, name: str) -> Response[bytes]:
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return Response(content, media_type=media_type, headers=headers)
@@ -158,4 +169,4 @@ def _to(location: str, cookie: Cookie | None = None) -> Response[str]:
     return Response("", status_code=303, media_type=MediaType.HTML, headers=headers, cookies=cookies)
 
 
-TICKET_PAGES: Final = (tickets_file, apple_wallet, google_wallet, take_page, take_form)
+TICKET_PAGES: Final = (tickets_file, invoice_file, apple_wallet, google_wallet, take_page, take_form)

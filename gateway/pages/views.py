@@ -312,6 +312,7 @@ class OrderView:
     paid: int
     returned: int
     """Has gone back, or is on its way."""
+    has_invoice: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -388,9 +389,9 @@ class JoinRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentView:
-    """A payment. ``stage``: ``open`` (the fan can pay), ``waiting``, ``returned`` or ``failed``; with a ``purchase_id``
-    it is over. ``client_secret`` is for the provider's script, ``href`` its own page; one of them is empty, or both.
-    ``discount`` is what a voucher lowers the seats' amounts by.
+    """A payment. ``stage``: ``open`` (the fan can pay), ``waiting``, ``processing`` (a bank takes days), ``returned``
+    or ``failed``; with a ``purchase_id`` it is over. ``client_secret`` is for the provider's script, ``href`` its own
+    page; one of them is empty, or both. ``discount`` is what a voucher lowers the seats' amounts by.
     """
 
     payment_id: uuid.UUID
@@ -541,6 +542,9 @@ class PageData(Protocol):
     async def payment(self, request: Request[Any, Any, Any], user_id: int, payment_id: uuid.UUID) -> PaymentView | None:
         """The fan's own payment; None for somebody else's."""
 
+    async def payments_at_banks(self, request: Request[Any, Any, Any], user_id: int) -> Sequence[PaymentView]:
+        """The fan's own payments that banks take days for."""
+
     async def act_on_payment(self, payment: PaymentView, act: str) -> None:
         """Do what the fan chose: ``pay``, ``decline`` or ``later`` with the test provider, ``there`` to pay on the
         provider's own page; and look at the payment.
@@ -574,9 +578,9 @@ class PageData(Protocol):
             PlainRefusedError
         """
 
-    def keep_session(self, request: Request[Any, Any, Any], purchases: Sequence[PurchaseView]) -> bool:
-        """Have the session outlive the events of these purchases, to whose tickets it is the key. False for a session
-        that has ended, where these events are over too.
+    def keep_session(self, request: Request[Any, Any, Any], purchases: Sequence[PurchaseView | PaymentView]) -> bool:
+        """Have the session outlive the events of these purchases and payments, to which it is the key. False for a
+        session that has ended, where these events are over too.
         """
 
     def is_account(self, request: Request[Any, Any, Any]) -> bool:
@@ -606,6 +610,13 @@ class PageData(Protocol):
 
         Raises:
             ProblemError: ``rate_limited``.
+        """
+
+    async def invoices_pdf(self, request: Request[Any, Any, Any], purchase: PurchaseView) -> bytes:
+        """The invoice of the purchase and its credit notes as a PDF, in the language in which they were made.
+
+        Raises:
+            ProblemError: ``no_invoice`` or ``rate_limited``.
         """
 
     async def offered(self, token: str) -> OfferedTicket | None:

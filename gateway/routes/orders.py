@@ -18,6 +18,7 @@ from booking_lane.commands import UNSTAMPED, Cancel, Give
 from db.booking.order_codes import code_of
 from db.booking.seats import Seat
 from db.currencies import minor_digits
+from db.invoices.reading import InvoiceRow
 from db.operators.roles import OWNER, STEWARD
 from db.orders.asks import Asks
 from db.orders.listing import NUMBER_MAX, OrderRow, PaymentRow, RefundRow
@@ -35,6 +36,7 @@ from gateway.contract.orders import (
     OfficeOrder,
     OrderAnswer,
     OrderChangeBody,
+    OrderInvoice,
     OrderLine,
     OrderList,
     OrderPayment,
@@ -84,7 +86,7 @@ Cursor = Annotated[int, Parameter(ge=0, le=NUMBER_MAX, description="the cursor o
 Limit = Annotated[int, Parameter(ge=1, le=LISTED_MAX)]
 COLUMNS: Final = (
     "orderCode", "purchaseId", "purchaseAt", "status", "complimentary", "name", "mail", "seats", "amount", "currency",
-    "attendees", "termsVersion",
+    "attendees", "termsVersion", "invoices",
 )  # fmt: skip
 
 
@@ -101,6 +103,7 @@ def _asks(event_id: int, found: Asks | None) -> AsksAnswer:
         event_id=event_id,
         asks=found is not None,
         attendees=asked.attendees,
+        address=asked.address,
         questions=tuple(
             QuestionAnswer(question_id=one.question_id, text=one.text, required=one.required) for one in asked.questions
         ),
@@ -139,11 +142,15 @@ async def own_order(request: AnyRequest, fan: Session, purchase_id: uuid.UUID) -
     purchase = None if owned is None else msgspec.json.decode(owned[1], type=PurchaseAnswer)
     if purchase is None or purchase.received:
         raise ProblemError("unknown_purchase")
-    answer = OrderAnswer(**order_members(*await services.orders.order(purchase.event_id, purchase_id)))
+    order = await services.orders.order(purchase.event_id, purchase_id)
+    invoices = await services.invoices.of(purchase.event_id, purchase_id)
+    answer = OrderAnswer(**order_members(*order, invoices))
     return Response(answer, headers=NO_STORE)
 
 
-def order_members(row: OrderRow, payments: list[PaymentRow], refunds: list[RefundRow]) -> dict[str, Any]:
+def order_members(
+    row: OrderRow, payments: list[PaymentRow], refunds: list[RefundRow], invoices: list[InvoiceRow]
+) -> dict[str, Any]:
     """The members of an `OrderAnswer`."""
     content = row.content
     return {
@@ -157,6 +164,7 @@ def order_members(row: OrderRow, payments: list[PaymentRow], refunds: list[Refun
         "purchase_at": row.purchase_at,
         "name": None if content is None else content.name,
         "mail": row.mail,
+        "address": "" if content is None else content.address,
         "attendees": tuple(
             AttendeeAnswer(
                 ticket_type_id=one.ticket_type_id,
@@ -173,6 +181,17 @@ def order_members(row: OrderRow, payments: list[PaymentRow], refunds: list[Refun
         "terms_version": row.terms_version,
         "payments": tuple(OrderPayment(**one._asdict()) for one in payments),
         "refunds": tuple(OrderRefund(**one._asdict()) for one in refunds),
+        "invoices": tuple(
+            OrderInvoice(
+                number=one.code,
+                kind=one.kind,
+                corrects=one.of_code,
+                made_at=one.made_at,
+                amount=one.amount,
+                tax=one.tax,
+            )
+            for one in invoices
+        ),
     }
 
 
@@ -289,7 +308,8 @@ async def as_csv(request: AnyRequest, event_id: PathEvent) -> Stream:
 async def _spreadsheet(services: Services, event_id: int, questions: dict[int, str]) -> AsyncIterator[str]:
     yield _lines([[*COLUMNS, *[cell(text) for text in questions.values()]]])
     async for rows in services.orders.pages(event_id):
-        yield _lines([_cells(row, questions) for row in rows])
+        codes = await services.invoices.codes(event_id, [row.purchase_id for row in rows])
+        yield _lines([_cells(row, questions, codes.get(row.purchase_id, [])) for row in rows])
 
 
 def _lines(rows: list[list[str]]) -> str:
@@ -298,7 +318,7 @@ def _lines(rows: list[list[str]]) -> str:
     return text.getvalue()
 
 
-def _cells(row: OrderRow, questions: dict[int, str]) -> list[str]:
+def _cells(row: OrderRow, questions: dict[int, str], invoices: list[str]) -> list[str]:
     content = row.content
     given = {} if content is None else {one.question_id: one.answer for one in content.answers}
     names = [] if content is None else [one.name for one in content.attendees]
@@ -315,6 +335,7 @@ def _cells(row: OrderRow, questions: dict[int, str]) -> list[str]:
         row.currency,
         ", ".join(names),
         str(row.terms_version),
+        ", ".join(invoices),
         *[given.get(question_id, "") for question_id in questions],
     ]
     return [cell(text) for text in texts]
@@ -334,7 +355,7 @@ async def one(request: AnyRequest, event_id: PathEvent, purchase_id: PathPurchas
         raise ProblemError("unknown_order")
     purchase = msgspec.json.decode(found, type=PurchaseAnswer)
     answer = OfficeOrder(
-        **order_members(row, payments, refunds),
+        **order_members(row, payments, refunds, await services.invoices.of(event_id, purchase_id)),
         user_id=row.user_id,
         given_by=row.given_by,
         seats=tuple(
@@ -365,8 +386,11 @@ async def one(request: AnyRequest, event_id: PathEvent, purchase_id: PathPurchas
 async def change(
     request: AnyRequest, operator: Session, event_id: PathEvent, purchase_id: PathPurchase, data: OrderChangeBody
 ) -> None:
-    """Change the names of an order, or its address; a new address is sent the tickets."""
-    await services_of(request).orders.change(event_id, purchase_id, data, operator.name)
+    """Change what the fan of an order told: names, addresses, answers. A new mail address is sent the tickets."""
+    services = services_of(request)
+    # Most changes are of a name, and need no hall.
+    asked = (await services.hall_access.to_read(request, event_id)).asks if data.answers else None
+    await services.orders.change(event_id, purchase_id, data, asked or Asks(), operator.name)
 
 
 @operators.post(

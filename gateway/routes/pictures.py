@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from litestar import Response, Router
+from litestar import Response
 from litestar.params import Parameter
 
 from db.operators.roles import OWNER
@@ -19,6 +19,7 @@ from gateway.wire.bodies import StrictRequest
 from gateway.wire.negotiation import field, has_already
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
+from gateway.wire.routers import OnceRouter
 
 operators = operator_router("pictures")
 public = public_router("pictures")
@@ -75,9 +76,9 @@ async def picture(request: AnyRequest, name: str) -> Response[bytes]:
     return Response(found[0], media_type=found[1], headers=headers)
 
 
-def router(body_bytes_max: int) -> Router:
+def router(body_bytes_max: int) -> OnceRouter:
     """The operators' route, which takes larger bodies than a fan's."""
-    return Router(
+    return OnceRouter(
         path="/", route_handlers=operators.handlers, guards=[operators_only], request_max_body_size=body_bytes_max
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from litestar import Router
 from litestar.params import Parameter
 
 from db.operators.roles import OWNER, VIEWER
@@ -33,6 +32,7 @@ from gateway.services import Services, services_of
 from gateway.wire.bodies import StrictRequest, decoded
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
+from gateway.wire.routers import OnceRouter
 
 operators = operator_router("plans")
 
@@ -180,9 +180,9 @@ async def _drafted(
     return await services.programme.in_thread(work)
 
 
-def router(body_bytes_max: int) -> Router:
+def router(body_bytes_max: int) -> OnceRouter:
     """The routes, which take larger bodies than a fan's."""
-    return Router(
+    return OnceRouter(
         path="/",
         route_handlers=operators.handlers,
         guards=[operators_only],

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
-from litestar import Response, Router
+from litestar import Response
 from litestar.params import Parameter
 
 from db.events.seed import room_seed
@@ -32,6 +32,7 @@ from gateway.services import services_of
 from gateway.wire.addresses import below
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.requests import AnyRequest
+from gateway.wire.routers import OnceRouter
 
 operators = operator_router("programme")
 
@@ -196,9 +197,9 @@ def _preview(faults: Sequence[Fault], event: EventDefinition | None) -> Response
     return Response(EventPreview(valid=not faults, faults=tuple(faults), event=event), status_code=200)
 
 
-def router(body_bytes_max: int) -> Router:
+def router(body_bytes_max: int) -> OnceRouter:
     """The routes, which take larger bodies than a fan's."""
-    return Router(
+    return OnceRouter(
         path="/",
         route_handlers=operators.handlers,
         guards=[operators_only],

@@ -101,7 +101,7 @@ def _refusals_as_problems() -> Iterator[None]:
     except SteeringRefusedError as refused:
         raise invalid(str(refused), _path_of(refused.field)) from None
     except RoomChangedError as meanwhile:
-        raise _conflict(meanwhile) from None
+        raise conflict(meanwhile) from None
 
 
 def _path_of(field: str) -> str:
@@ -110,7 +110,8 @@ def _path_of(field: str) -> str:
     return f"$.{names[field]}" if field else "$"
 
 
-def _conflict(meanwhile: RoomChangedError) -> ProblemError:
+def conflict(meanwhile: RoomChangedError) -> ProblemError:
+    """``conflict``, with the revision in force and what was changed meanwhile."""
     lines = [log_line(row) for row in meanwhile.since]
     return ProblemError("conflict", revision=meanwhile.revision, changes=msgspec.to_builtins(lines))
 

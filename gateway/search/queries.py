@@ -34,11 +34,10 @@ from db.search.index.documents import FIELD_OF_PLACE
 from db.search.reading import FACET_VALUES_MAX, Wanted
 from db.search.statements import LOST_MOST, STANDINGS, WHOLE_OF
 from gateway.search.catalogue import Place
+from gateway.search.moments import micros
 
 Query = dict[str, Any]
 
-EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-MICROSECOND: Final = dt.timedelta(microseconds=1)
 EXPANSIONS_MAX: Final = 50
 """So many words at most are taken for what a misspelt one may mean."""
 
@@ -52,11 +51,6 @@ class Pass(IntEnum):
     """Every word, and what may be meant by it."""
     LOOSE = 2
     """Any of the words, and what may be meant by them."""
-
-
-def micros(moment: dt.datetime) -> int:
-    """A moment as the index has it."""
-    return (moment - EPOCH) // MICROSECOND
 
 
 def asked_of_index(text: str) -> Asked:

@@ -13,6 +13,15 @@ class SearchSettings(Section, frozen=True, kw_only=True):
         float,
         bounded("an answer of the search that was asked for again is kept so long; 0: none is kept", 0, 300),
     ] = 5.0
+    memory_events_max: Annotated[
+        int,
+        bounded(
+            "a gateway finds events in its memory, 0.6 KB for each; where there are more events on show than"
+            " so many, Postgres finds them; 0: it always does",
+            0,
+            5_000_000,
+        ),
+    ] = 250_000
     ranked_max: Annotated[
         int,
         bounded(
@@ -23,7 +32,9 @@ class SearchSettings(Section, frozen=True, kw_only=True):
     ] = BOUNDS.ranked_max
     counted_max: Annotated[
         int,
-        bounded("so many events are counted for the facets; of more the counts are said to be at least", 100, 10**6),
+        bounded(
+            "Postgres counts so many events for the facets; of more the counts are said to be at least", 100, 10**6
+        ),
     ] = BOUNDS.counted_max
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from db.events.halls import EventFacts
+from db.search.asking import is_like
 from db.search.folding import fold
 from gateway.search.catalogue import Suggested
 
@@ -17,7 +18,7 @@ SOURCES_MAX: Final = 40
 def suggestions(typed: str, events: Sequence[EventFacts]) -> list[Suggested]:
     """The artists, events, venues and towns that the fan may mean, those of the best events first.
 
-    A name that holds what was typed comes before one that was found by a misspelt word.
+    Where no name holds all that was typed, those are given that hold words spelt like it.
     """
     asked = fold(typed).split()
     if not asked:
@@ -32,11 +33,11 @@ def suggestions(typed: str, events: Sequence[EventFacts]) -> list[Suggested]:
             ("town", event.town),
         ):
             key = fold(text)
-            if not key:
-                continue
             held = key.split()
+            if not held:
+                continue
             if all(any(one.startswith(word) for one in held) for word in asked):
                 sure.setdefault(key, Suggested(text=text, kind=kind))
-            elif kind == "artist":
+            elif not sure and all(any(is_like(word, one) for one in held) for word in asked):
                 perhaps.setdefault(key, Suggested(text=text, kind=kind))
     return list((sure or perhaps).values())[:SUGGESTIONS_MAX]

@@ -26,7 +26,7 @@ def return_address(shop: Shop, address: str) -> str:
     for allowed in shop.origins:
         rest = address[len(allowed) :]
         if address.startswith(allowed) and (not rest or rest[0] in "/?#"):
-            return front_door(shop) if _leads_to_us(allowed, rest) else allowed + without_arrival(rest or "/")
+            return front_door(shop) if _leads_to_us(shop, allowed, rest) else allowed + without_arrival(rest or "/")
     return front_door(shop)
 
 
@@ -68,16 +68,16 @@ def arrival_in(path: str) -> str | None:
     return None
 
 
-def waiting_address(site: str, event_id: int, to: str) -> str:
-    """The address of a room's waiting page.
-
-    Args:
-        site: scheme and host of ours.
-        to: where its fan wants to go.
-    """
-    return f"{site}{below(f'/wait/{event_id}')}?to={quote(to, safe='')}"
+def waiting_page(shop: Shop, event_id: int) -> str:
+    """The address of a room's waiting page: at our own host, or below our path of the shop's."""
+    return f"{shop.origin if shop.own_page else origin()}{below(f'/wait/{event_id}')}"
 
 
-def _leads_to_us(allowed: str, rest: str) -> bool:
-    """Whether a shop that shares our host would send its fan in a circle."""
-    return allowed == origin() and any(rest.startswith(below(own)) for own in _OWN)
+def waiting_address(shop: Shop, event_id: int, to: str) -> str:
+    """The address of a room's waiting page for a fan who wants to go to ``to``."""
+    return f"{waiting_page(shop, event_id)}?to={quote(to, safe='')}"
+
+
+def _leads_to_us(shop: Shop, allowed: str, rest: str) -> bool:
+    """Whether a shop that shares our host, or has our pages at its own, would send its fan in a circle."""
+    return (shop.own_page or allowed == origin()) and any(rest.startswith(below(own)) for own in _OWN)

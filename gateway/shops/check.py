@@ -368,7 +368,7 @@ class ShopChecks:
         return Verdict(200, cookie=self._pass_cookie(asked, row, shop, fan, renewed))
 
     def _to_wait(self, asked: Asked, shop: Shop) -> Verdict:
-        return Verdict(401, waiting_address(origin(), asked.event_id, self._return_to(asked, shop)))
+        return Verdict(401, waiting_address(shop, asked.event_id, self._return_to(asked, shop)))
 
     @staticmethod
     def _return_to(asked: Asked, shop: Shop) -> str:

@@ -170,7 +170,9 @@ class Confirm(_Command, frozen=True, kw_only=True, tag="confirm"):
 
 
 class Fail(_Command, frozen=True, kw_only=True, tag="fail"):
-    """A payment ended without money: the checkouts that wait for it fail. The seats stay held until the hold ends."""
+    """A payment ended without money: the checkouts that wait for it fail. The seats stay held until the hold ends;
+    those that were kept for a bank are free at once.
+    """
 
     payment_id: uuid.UUID
     reservation_id: uuid.UUID
@@ -178,7 +180,16 @@ class Fail(_Command, frozen=True, kw_only=True, tag="fail"):
     is_recorded = False
 
 
-Command = Reserve | Checkout | Release | Extend | Cancel | Give | Take | Wait | Leave | Sweep | Confirm | Fail
+class Keep(_Command, frozen=True, kw_only=True, tag="keep"):
+    """The fan has paid, and a bank takes days for it: the hold lasts as long as the event's payment term."""
+
+    payment_id: uuid.UUID
+    reservation_id: uuid.UUID
+
+    is_recorded = False
+
+
+Command = Reserve | Checkout | Release | Extend | Cancel | Give | Take | Wait | Leave | Sweep | Confirm | Fail | Keep
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):

@@ -37,6 +37,9 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "account_required": Problem(
         403, "Account required", "Here fans need an account: sign in at /account, and your place comes along."
     ),
+    "last_way_in": Problem(
+        409, "The last way in", "Without it you could not sign in any more. Set a password or add a passkey first."
+    ),
     "accounts_off": Problem(404, "No accounts", "This site has no accounts of this kind."),
     "link_spent": Problem(403, "Link used or ended", "This link was used before or has ended; ask for a new one."),
     "ticket_link_ended": Problem(
@@ -164,6 +167,9 @@ CATALOGUE: Final[dict[str, Problem]] = {
     ),
     "terms_changed": Problem(409, "Terms changed", "The terms are new: read them, and agree to this version."),
     "unknown_order": Problem(404, "Unknown order", "This event has no such order."),
+    "no_invoice": Problem(
+        404, "No invoice", "The order has no invoice, or none yet: it comes seconds after the payment."
+    ),
     "no_address": Problem(409, "No address", "The order has no mail address: give it one first."),
     "hold_mismatch": Problem(409, "No such hold", "These seats are not exactly one live hold of yours."),
     "not_cancellable": Problem(

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import segno
 
 from db.messages.queue import EventFacts, TicketFacts
-from messages.fonts import fonts_for, small_fonts
 from messages.languages import locale_of, translations_of
 from messages.look import Look
 from messages.moments import CLOCK, moment_in
 from messages.money import money_in
+from messages.pen import Pen, document, rgb
 
 if TYPE_CHECKING:
     from fpdf import FPDF
 
-_CORE_ENCODING: Final = "windows-1252"
-_CORE_FONT: Final = "Helvetica"
 PAGE_MM: Final = (148, 210)
 """A5: two tickets fit a sheet of A4 at a printer that is told so."""
 _CARD: Final = (10.0, 10.0, 128.0, 190.0)
@@ -30,7 +28,6 @@ _BITE: Final = 5.0
 _TEAR_MIN, _TEAR_MAX = 96.0, 122.0
 """Where the stub with the code begins: long names push it down."""
 _QR_MAX: Final = 68.0
-_POINTS_A_MM: Final = 72 / 25.4
 
 Fact = tuple[str, str]
 
@@ -44,9 +41,6 @@ def tickets_pdf(
         language: the tag of one of the site's languages.
         font: the file of a font that comes first; empty: those of the system.
     """
-    # It is large, and few processes ever make a PDF.
-    from fpdf import FPDF
-
     locale = locale_of(language)
     _ = translations_of(language).gettext
     when = moment_in(locale, event.date, event.time_zone)
@@ -75,23 +69,11 @@ def tickets_pdf(
         for one in tickets
     ]
     words = "".join((look.name, event.name, event.venue, when, *(page.words for page in pages)))
-    fonts = _fonts(words, font)
-    if fonts is None:
+    begun = document(words, PAGE_MM, font, title, language)
+    if begun is None:
         return None
-    pdf = FPDF(format=PAGE_MM)
-    pdf.core_fonts_encoding = _CORE_ENCODING
-    pdf.set_title(title)
-    pdf.set_lang(language)
-    pdf.set_auto_page_break(False)
-    pdf.set_margin(0)
-    pdf.c_margin = 0
-    for path in fonts:
-        pdf.add_font(path, "", path)
-    if fonts:
-        # Arabic letters are joined, and lines that begin at the right are turned round.
-        pdf.set_fallback_fonts(fonts[1:], exact_match=False)
-        pdf.set_text_shaping(True)
-    card = _Card(pdf, look, fonts[0] if fonts else _CORE_FONT, right_to_left=locale.text_direction == "rtl")
+    pdf, family = begun
+    card = _Card(pdf, look, family, right_to_left=locale.text_direction == "rtl")
     for number, page in enumerate(pages, 1):
         pdf.add_page()
         card.draw(event, when, page, f"{number} / {len(pages)}" if len(pages) > 1 else "")
@@ -112,27 +94,19 @@ class _Page:
         return self.label + self.code + "".join(name + said for row in self.facts for name, said in row)
 
 
-class _Card:
-    """Draws tickets.
-
-    Args:
-        family: the font; that of every PDF reader has bold letters too.
-    """
+class _Card(Pen):
+    """Draws tickets."""
 
     def __init__(self, pdf: FPDF, look: Look, family: str, *, right_to_left: bool) -> None:
-        self._pdf = pdf
-        self._look = look
-        self._family = family
-        self._bold = "B" if family == _CORE_FONT else ""
-        self._right_to_left = right_to_left
         self._left, self._top, self._width, self._height = _CARD
-        self._inner = self._width - 2 * _PADDING
+        super().__init__(pdf, family, self._left + _PADDING, self._width - 2 * _PADDING, right_to_left=right_to_left)
+        self._look = look
 
     def draw(self, event: EventFacts, when: str, page: _Page, count: str) -> None:
         pdf = self._pdf
-        pdf.set_fill_color(*_rgb(self._look.colour))
+        pdf.set_fill_color(*rgb(self._look.colour))
         pdf.rect(*_CARD, style="F", round_corners=True, corner_radius=_CORNER)
-        pdf.set_text_color(*_rgb(self._look.ink))
+        pdf.set_text_color(*rgb(self._look.ink))
         y = self._top + _PADDING
         self._line(self._look.name, y, 10, self._inner, bold=True)
         if count:
@@ -158,7 +132,7 @@ class _Card:
     def _stub(self, tear: float, page: _Page) -> None:
         """The part below the perforation, which the door looks at."""
         pdf = self._pdf
-        pdf.set_draw_color(*_rgb(self._look.ink))
+        pdf.set_draw_color(*rgb(self._look.ink))
         pdf.set_line_width(0.4)
         pdf.set_dash_pattern(dash=1.6, gap=1.6)
         pdf.line(self._left + _BITE + 2, tear, self._left + self._width - _BITE - 2, tear)
@@ -175,70 +149,9 @@ class _Card:
         pdf.set_xy(self._left, top + size + 3)
         pdf.cell(self._width, 6, page.code, align="C")
 
-    def _block(self, text: str, y: float, *, size: float, size_min: float, lines_max: int, bold: bool = False) -> float:
-        """Lines of text, smaller where they would be too many; return where they end."""
-        pdf = self._pdf
-        height, needed = 0.0, 0.0
-        while True:
-            pdf.set_font(self._family, self._bold if bold else "", size)
-            height = size / _POINTS_A_MM * 1.2
-            pdf.set_xy(self._left + _PADDING, y)
-            # With this output it returns the height of all lines.
-            needed = cast(float, pdf.multi_cell(self._inner, height, text, dry_run=True, output="HEIGHT"))
-            if needed <= height * (lines_max + 0.5) or size <= size_min:
-                break
-            size -= 1
-        pdf.set_xy(self._left + _PADDING, y)
-        pdf.multi_cell(self._inner, height, text, align="R" if self._right_to_left else "L")
-        return y + needed
-
-    def _line(
-        self,
-        text: str,
-        y: float,
-        size: float,
-        width: float,
-        *,
-        column: float = 0.0,
-        bold: bool = False,
-        at_end: bool = False,
-    ) -> float:
-        """One line of text, made small enough for its width; return where it ends.
-
-        Args:
-            column: how far from the beginning of a line its column begins.
-            at_end: it ends where lines end.
-        """
-        pdf = self._pdf
-        height = size / _POINTS_A_MM * 1.25
-        while True:
-            pdf.set_font(self._family, self._bold if bold else "", size)
-            if size <= 5 or pdf.get_string_width(text) <= width:
-                break
-            size -= 0.5
-        begins = self._left + _PADDING
-        x = begins + self._inner - column - width if self._right_to_left else begins + column
-        pdf.set_xy(x, y)
-        pdf.cell(width, height, text, align="R" if self._right_to_left is not at_end else "L")
-        return y + height
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
-
 
 def _qr(text: str) -> io.BytesIO:
     picture = io.BytesIO()
     segno.make_qr(text, error="m").save(picture, kind="png", scale=8, border=4)
     picture.seek(0)
     return picture
-
-
-def _fonts(words: str, font: str) -> list[str] | None:
-    """Font files that have all letters, none for what the font of every PDF reader has; None where there are none."""
-    try:
-        words.encode(_CORE_ENCODING)
-    except UnicodeEncodeError:
-        fonts, letters = fonts_for(words, font), frozenset(words)
-        return None if fonts is None else [small_fonts.of(path, letters) for path in fonts]
-    return []

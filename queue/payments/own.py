@@ -100,7 +100,7 @@ class TestProvider:
             raise ProviderRefusedError("there is no such payment")
         state, is_at_bank, amount, currency, refunded = row
         if is_at_bank:
-            return Answer(Standing.PENDING)
+            return Answer(Standing.PROCESSING)
         if state == "captured":
             return Answer(Standing.CAPTURED, amount, currency, refunded)
         return Answer(Standing.OPEN if state == "open" else Standing.CLOSED)

@@ -12,12 +12,13 @@ from typing import Protocol
 
 class Standing(StrEnum):
     """Where a payment stands at its provider. ``open``: it may still be paid. ``pending``: it may still be paid, and
-    cannot be closed: the fan's bank works on it, or only the provider ends it, by itself. ``captured``: it was paid.
-    ``closed``: it was declined or cancelled, and is never paid.
+    cannot be closed: only the provider ends it, by itself. ``processing``: the fan has paid, and a bank works on it,
+    maybe for days. ``captured``: it was paid. ``closed``: it was declined or cancelled, and is never paid.
     """
 
     OPEN = "open"
     PENDING = "pending"
+    PROCESSING = "processing"
     CAPTURED = "captured"
     CLOSED = "closed"
 
@@ -25,7 +26,7 @@ class Standing(StrEnum):
 @dataclass(frozen=True, slots=True)
 class PaymentAsk:
     """A payment as a provider is asked for it. ``provider_ref`` is empty until the provider has given it one;
-    ``words`` say what is paid for.
+    ``words`` say what is paid for. ``may_take_days``: the event waits for methods that are not paid at once.
     """
 
     event_id: int
@@ -34,6 +35,7 @@ class PaymentAsk:
     currency: str
     provider_ref: str = ""
     words: str = "Tickets"
+    may_take_days: bool = False
 
 
 @dataclass(frozen=True, slots=True)

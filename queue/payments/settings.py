@@ -26,6 +26,7 @@ class PaymentSettings(Section, frozen=True, kw_only=True):
     look_seconds: Annotated[
         int, bounded("how often an open payment is looked at without news, for a webhook may be lost", 1, 600)
     ] = 30
+    bank_look_seconds: Annotated[int, bounded("the same of a payment that a bank takes days for", 1, 86_400)] = 900
     retry_first_seconds: Annotated[float, bounded("after a call that failed; then twice as long each", 0.05, 60)] = 1
     retry_seconds_max: Annotated[float, bounded("between two calls", 0.05, 3600)] = 60
     refund_tries_max: Annotated[

@@ -1,7 +1,7 @@
 """Stripe, by its own library: PaymentIntents that fans pay in Stripe's element, and Checkout for fans without scripts.
 
-Cards alone are taken, with what phones make of them, and each payment says so: methods that take days are not offered,
-because a hold lasts minutes.
+Cards are taken, with what phones make of them, and each payment says so. SEPA debits, which take days, are taken where
+the event waits for them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import datetime as dt
 import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 import aiohttp
 import stripe
@@ -34,7 +34,9 @@ from payments.settings import StripeSettings
 _T = TypeVar("_T")
 
 REFUND: Final = "admitone_refund"
-METHODS: Final[list[Literal["card"]]] = ["card"]
+METHODS: Final = ("card",)
+SLOW_METHODS: Final = ("sepa_debit",)
+SLOW_CURRENCY: Final = "EUR"
 SESSION: Final = "cs_"
 """What the names of Checkout's sessions begin with."""
 PAGE: Final = 100
@@ -75,14 +77,14 @@ class StripeProvider:
                 {
                     "amount": to_stripe(ask.amount, ask.currency),
                     "currency": ask.currency.lower(),
-                    "allowed_payment_method_types": [*METHODS],
+                    "allowed_payment_method_types": _methods(ask),
                     "description": ask.words,
                     "metadata": _named(ask),
                 },
                 {"idempotency_key": f"admitone-open-{ask.payment_id}"},
             )
         )
-        _refuse_other_methods(intent)
+        _refuse_other_methods(intent, ask)
         return Opened(intent.id, intent.client_secret or "")
 
     async def open_there(self, ask: PaymentAsk) -> Opened:
@@ -96,7 +98,7 @@ class StripeProvider:
             self._stripe.checkout.sessions.create_async(
                 {
                     "mode": "payment",
-                    "allowed_payment_method_types": [*METHODS],
+                    "allowed_payment_method_types": _methods(ask),
                     # Otherwise a fan may pay in another currency than the one that was agreed.
                     "adaptive_pricing": {"enabled": False},
                     "line_items": [
@@ -117,7 +119,7 @@ class StripeProvider:
                 {"idempotency_key": f"admitone-session-{ask.payment_id}"},
             )
         )
-        _refuse_other_methods(session)
+        _refuse_other_methods(session, ask)
         return Opened(session.id, href=session.url or "")
 
     async def look(self, ask: PaymentAsk) -> Answer:
@@ -139,8 +141,21 @@ class StripeProvider:
             closed = await self._asked(call)
         except ProviderRefusedError:
             # It is paid or closed already, or the bank is working on it.
-            return await self.look(ask)
+            return await (self._close_paid(ask) if is_session else self.look(ask))
         return self._answer_of_session(closed, ask) if is_session else self._answer(closed, ask)
+
+    async def _close_paid(self, ask: PaymentAsk) -> Answer:
+        """Close what a fan has paid by a session: if the bank has refused it since, it could be paid anew."""
+        session = await self._session(ask)
+        answer = self._answer_of_session(session, ask)
+        if answer.standing is not Standing.OPEN or session.payment_intent is None:
+            return answer
+        try:
+            return self._answer(
+                await self._asked(self._stripe.payment_intents.cancel_async(session.payment_intent.id)), ask
+            )
+        except ProviderRefusedError:
+            return await self.look(ask)
 
     async def refund(self, ask: PaymentAsk, refund_id: uuid.UUID, amount: int) -> str:
         intent_id = ask.provider_ref
@@ -220,7 +235,7 @@ class StripeProvider:
             return Answer(Standing.CAPTURED, paid, currency, _refunded(intent))
         if intent.status == "canceled":
             return Answer(Standing.CLOSED)
-        return Answer(Standing.PENDING if intent.status == "processing" else Standing.OPEN)
+        return Answer(Standing.PROCESSING if intent.status == "processing" else Standing.OPEN)
 
     def _refuse_foreign(self, found: Any, ask: PaymentAsk) -> None:
         """Refuse what is not this payment, or is money of another kind than ours.
@@ -255,13 +270,18 @@ class StripeProvider:
         return words.replace(self._secret, "…") if self._secret else words
 
 
-def _refuse_other_methods(opened: Any) -> None:
+def _methods(ask: PaymentAsk) -> list[Any]:
+    """By their names at Stripe, whose library has a type of its own for each call's."""
+    return [*METHODS, *SLOW_METHODS] if ask.may_take_days and ask.currency == SLOW_CURRENCY else [*METHODS]
+
+
+def _refuse_other_methods(opened: Any, ask: PaymentAsk) -> None:
     """Refuse what could be paid by other methods than ours: one of them may take days.
 
     Raises:
         ProviderRefusedError
     """
-    if not {*opened.payment_method_types} <= {*METHODS}:
+    if not {*opened.payment_method_types} <= {*_methods(ask)}:
         raise ProviderRefusedError(f"it could be paid by {', '.join(opened.payment_method_types)}")
 
 

@@ -51,14 +51,17 @@ Cause = Literal["raised", "held", "slowed", "capacity", "ceiling", "stock", "nob
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
-    """The measurements of the sale over the last `WINDOW_SECONDS`.
+    """The measurements of the sale, or of a shop, over the last `WINDOW_SECONDS`.
 
     Attributes:
         slots_free: how many more fans may be let in by capacity and stock.
         stock_bound: whether the stock sets this number, not the capacity.
         backlog: how many commands have not ended.
         busy_share: the share of the time in which the lane's worker was at work.
-        troubles: how many commands failed through no fault of the fan.
+        troubles: how many commands failed through no fault of the fan; of a shop, how many ``requests``.
+        excess_share: what the door is slowed by beside the backlog; 1 stops it.
+        is_blind: figures ought to be there, and are not: the rate stays as it is.
+        reaction_seconds: what stands in place of `REACTION_SECONDS`; 0: nothing does.
     """
 
     at_seconds: float
@@ -72,6 +75,10 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     busy_share: float
     troubles: int
     no_show_rate: float
+    requests: Literal["bookings", "requests"] = "bookings"
+    excess_share: float = 0.0
+    is_blind: bool = False
+    reaction_seconds: float = 0.0
 
 
 class Steering(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,15 +136,17 @@ def steer(last: Steering, sight: Sight, ceiling_per_minute: int, target_ms: floa
     if pressure > 1 or sight.troubles:
         cause = "troubles" if sight.troubles else "slowed"
         what = (
-            f"{sight.troubles} bookings failed in the last {WINDOW_SECONDS:.0f} s"
+            f"{sight.troubles} {sight.requests} failed lately"
             if sight.troubles
             else f"p95 {max(p95_ms, backlog_seconds * 1000):.0f} ms over the {target_ms:.0f} ms target"
         )
-        if sight.at_seconds - cut_at >= REACTION_SECONDS:
+        if sight.at_seconds - cut_at >= (sight.reaction_seconds or REACTION_SECONDS):
             bears = sight.ended_per_second * 60 * fans / commands if commands else shows
             shows = borne = min(shows, bears) * (TROUBLED_SHARE if sight.troubles else BORNE_SHARE)
             cut_at = sight.at_seconds
         why = f"slowed: {what}"
+    elif sight.is_blind:
+        cause, why = "held", "held: no figures of the shop came lately"
     elif sight.waiting == 0:
         cause, why = "nobody", "nobody waits"
     elif sight.slots_free == 0:
@@ -156,7 +165,8 @@ def steer(last: Steering, sight: Sight, ceiling_per_minute: int, target_ms: floa
         why += f"; {no_show_rate:.0%} of calls are not answered, so more are called"
     return Steering(
         at_seconds=sight.at_seconds,
-        rate_per_minute=min(ceiling, shows / (1 - no_show_rate)) * max(0.0, 1 - backlog_seconds / DRAIN_SECONDS),
+        rate_per_minute=min(ceiling, shows / (1 - no_show_rate))
+        * max(0.0, 1 - backlog_seconds / DRAIN_SECONDS - sight.excess_share),
         shows_per_minute=shows,
         borne_per_minute=borne,
         commands=commands,

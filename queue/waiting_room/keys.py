@@ -46,6 +46,9 @@ ROOM_KEYS: Final = (
     "acted",  # zset fan → ms at which an admitted fan was last seen at work; while the fan holds seats, the hold's end
     "tried",  # hash fan → ms of an admitted fan's last try to book
     "idle",  # zset fan → ms until which the place is kept: lost the pass by doing nothing, keeps the place in front
+    "listed",  # hash fan → names of the lists on which the fan is, with spaces between (listing.lua)
+    "leases",  # hash name of a list → "ms of the last renewal:how often the list was told"
+    "moves",  # what changed in the order of line and priority lately, as ranks.lua tells it (places.lua)
 )
 """The keys in the order in which scripts take them from KEYS (`reading`)."""
 
@@ -84,6 +87,11 @@ def proof_key(event: int, fan: int) -> str:
 def arrived_key(event: int, token_id: str) -> str:
     """The key that says that a fan has arrived at the event's shop by this token, which ends with it."""
     return f"shop:arrived:{{{event}}}:{token_id}"
+
+
+def shop_figures_key(event: int, what: str) -> str:
+    """A key of the figures of the event's shop: ``looks``, ``pushed`` or ``looking`` (`waiting_room.shop_figures`)."""
+    return f"shop:{what}:{{{event}}}"
 
 
 def allow_key(name: str, key: str) -> str:

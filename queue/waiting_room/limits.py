@@ -7,12 +7,11 @@ import ipaddress
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
 from redis import asyncio as aioredis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 
 from db.gathering import Gathering
 
@@ -21,6 +20,8 @@ from .scripts import run
 
 IPV4_PREFIX_BITS: Final = 24
 IPV6_PREFIX_BITS: Final = 56
+EVENTS_MAX: Final = 1000
+"""Of so many events at a time what was gathered is remembered; beyond it the idle ones are forgotten."""
 _OVER: Final = ("", "fan", "network")
 
 
@@ -71,7 +72,6 @@ class Paced:
 
 
 class _Command(NamedTuple):
-    event: int
     fan: int
     network: str
 
@@ -79,35 +79,28 @@ class _Command(NamedTuple):
 class Paces:
     """Counts fans' commands, each with its fan and its network at its event; 0 a minute bounds neither.
 
-    Those of one turn of the event loop are counted by one script for each event.
+    Those of an event that come until the answer to the ones before are counted by one script.
     """
 
     def __init__(self, client: aioredis.Redis, *, fan_per_minute: int, network_per_minute: int) -> None:
         self._client = client
         self._per_minute = fan_per_minute, network_per_minute
-        self._gathering: Gathering[_Command, Paced] = Gathering(self._count_all, _given_up)
+        self._of_events: dict[int, Gathering[_Command, Paced]] = {}
 
     def count(self, event: int, fan: int, network: str) -> asyncio.Future[Paced]:
         """Count a command. The answer is a `redis.RedisError` where Redis gives none."""
-        counted = self._gathering.ask(_Command(event, fan, network))
+        gathering = self._of_events.get(event) or self._of_event(event)
+        counted = gathering.ask(_Command(fan, network))
         # Who is refused for another reason does not wait for the answer.
         counted.add_done_callback(lambda answer: None if answer.cancelled() else answer.exception())
         return counted
 
-    async def _count_all(self, commands: Sequence[_Command]) -> Sequence[Paced | Exception]:
-        by_event: dict[int, list[int]] = {}
-        for number, command in enumerate(commands):
-            by_event.setdefault(command.event, []).append(number)
-        answers: list[Paced | Exception] = [_given_up()] * len(commands)
-        for event, numbers in by_event.items():
-            of_event = [commands[number] for number in numbers]
-            try:
-                found = await self._count(event, of_event)
-            except RedisError as error:
-                found = [error] * len(numbers)
-            for number, answer in zip(numbers, found, strict=True):
-                answers[number] = answer
-        return answers
+    def _of_event(self, event: int) -> Gathering[_Command, Paced]:
+        if len(self._of_events) >= EVENTS_MAX:
+            self._of_events = {one: kept for one, kept in self._of_events.items() if not kept.is_idle}
+        made = Gathering[_Command, Paced](partial(self._count, event), _given_up, one_at_a_time=True)
+        self._of_events[event] = made
+        return made
 
     async def _count(self, event: int, commands: Sequence[_Command]) -> Sequence[Paced | Exception]:
         keys = [*pace_keys(event), *(proof_key(event, command.fan) for command in commands)]

@@ -26,9 +26,12 @@ from .model import (
     Forecast,
     Front,
     History,
+    ListChanges,
     LobbyPage,
+    Mark,
     PassEnds,
     Positions,
+    Ranks,
     Renewed,
     RoomConfig,
     RoomCounts,
@@ -159,6 +162,12 @@ class Line:
             ranks += part.ranks
         return Positions(waiting, ranks, frozenset(priority))
 
+    async def ranks(self, event: int, mark: Mark, fans: Sequence[int]) -> Ranks:
+        """What moved in the order of the lines since the mark, and the true ranks of these fans after that, at most
+        `operations.RANKS` of them.
+        """
+        return await self._run(operations.ranks(event, mark, fans))
+
     async def heartbeat(self, event: int, shown: Mapping[int, int]) -> list[int]:
         """Record that these fans are connected, and the lowest position that each was shown (0 if none).
 
@@ -170,6 +179,32 @@ class Line:
             part = await self._run(operations.heartbeat(event, chunk))
             gone += part
         return gone
+
+    async def renew_lease(self, event: int, name: str, told: int) -> bool:
+        """Renew the lease of a list in which nothing changed; its fans count as heard from now.
+
+        Args:
+            told: how often this list was told (`tell_list`).
+
+        Returns:
+            False if Redis lost the list or a part of it, or if the lease had lapsed: it must be told anew.
+        """
+        return await self._run(operations.renew_lease(event, name, told))
+
+    async def tell_list(self, event: int, name: str, told: int, changes: ListChanges) -> list[int] | None:
+        """Tell what changed in a list: the fans with streams at one gateway, at most `operations.CHUNK` at a time.
+
+        They count as heard from while the list's lease is renewed at least every `RoomConfig.connected_seconds`.
+
+        Args:
+            name: what the list is called: two words for each time that a list is told from its beginning must differ.
+            told: how often this list was told before; 0 begins it.
+
+        Returns:
+            The fans said to be here who hold no place any more; None if Redis lost the list or a part of it, or if its
+            lease had lapsed. Nothing changed then, and the list must be told anew under another name.
+        """
+        return await self._run(operations.tell_list(event, name, told, changes))
 
     async def admit(self, event: int, *, unless_within_ms: int = 0) -> Tick:
         """Do one tick of the door: end what lapsed, and call the fans whose turn it is. Any process may call this.

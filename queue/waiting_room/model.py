@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
@@ -172,6 +172,53 @@ class Positions:
     waiting: int
     ranks: list[int]
     priority: frozenset[int] = frozenset()
+
+
+class Mark(NamedTuple):
+    """How far the moves of a room are known: which generation of the room, how many bytes of its moves, and their last
+    ones.
+    """
+
+    generation: bytes = b""
+    known_bytes: int = 0
+    tail: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """What moved in the order of a room's lines, and the ranks of some fans after that.
+
+    Attributes:
+        waiting: how many fans of both classes are in line.
+        mark: how far the moves are known with this.
+        moves: those since the mark that was asked from, as ranks.lua tells them; None if they are not known, so that no
+            rank of before counts any more.
+        ranks: each fan's rank in the own class and the place's score, in the order asked; 0 is next, -1 is not in line.
+        priority: the indices of the fans who are of the priority class.
+    """
+
+    waiting: int
+    mark: Mark
+    moves: bytes | None
+    ranks: list[tuple[int, int]]
+    priority: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ListChanges:
+    """What changed in a list: the fans with streams at one gateway.
+
+    Attributes:
+        here, left: fans who are on the list, and who left it just now; each with the lowest position that the fan was
+            shown, 0 if none.
+        silent: fans who are on the list no more, because nothing was heard of them since its lease was renewed.
+        renews: the lease is renewed with this.
+    """
+
+    here: Sequence[tuple[int, int]] = ()
+    left: Sequence[tuple[int, int]] = ()
+    silent: Sequence[int] = ()
+    renews: bool = False
 
 
 @dataclass(frozen=True, slots=True)

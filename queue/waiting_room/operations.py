@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
@@ -30,11 +31,14 @@ from .model import (
     Front,
     History,
     InFront,
+    ListChanges,
     LobbyPage,
+    Mark,
     Noted,
     Pace,
     PassEnds,
     Positions,
+    Ranks,
     Renewed,
     RoomConfig,
     RoomCounts,
@@ -55,6 +59,8 @@ CHUNK: Final = 200
 """One script takes at most this many fans, so that none keeps Redis busy for long."""
 RANKS: Final = 500
 """One script finds at most this many ranks, each of which takes Redis 2 to 4 µs."""
+TAIL_BYTES: Final = 64
+"""So many of the last bytes of a room's moves show whether they are those that were read before (ranks.lua)."""
 
 NUMBERS_PER_EPOCH: Final = 2**23
 EPOCH_ZERO_S: Final = 1_750_000_000
@@ -74,7 +80,7 @@ class Operation(Generic[T]):
 
     script: str
     keys: Sequence[str]
-    args: Sequence[str | int | float]
+    args: Sequence[str | bytes | int | float]
     read: Callable[[Any], T]
 
 
@@ -82,7 +88,9 @@ def _on(event: int, script: str, read: Callable[[Any], T], *args: str | int | fl
     return Operation(script, room_keys(event), (event, *args), read)
 
 
-def _alone(event: int, script: str, names: Sequence[str], read: Callable[[Any], T], *args: str | int) -> Operation[T]:
+def _alone(
+    event: int, script: str, names: Sequence[str], read: Callable[[Any], T], *args: str | bytes | int
+) -> Operation[T]:
     return Operation(script, [room_key(event, name) for name in names], args, read)
 
 
@@ -156,6 +164,21 @@ def positions(event: int, fans: Sequence[int]) -> Operation[Positions]:
 def heartbeat(event: int, fans: Sequence[tuple[int, int]]) -> Operation[list[int]]:
     pairs = " ".join([f"{fan} {shown}" for fan, shown in fans])
     return _on(event, "heartbeat", lambda reply: [int(fan) for fan in reply], pairs)
+
+
+def ranks(event: int, mark: Mark, fans: Sequence[int]) -> Operation[Ranks]:
+    names = ["line", "priority", "moves", "config"]
+    return _alone(event, "ranks", names, partial(_ranks, mark), *mark, " ".join(map(str, fans)))
+
+
+def renew_lease(event: int, name: str, told: int) -> Operation[bool]:
+    return _alone(event, "lease", ["leases", "config"], bool, name, told)
+
+
+def tell_list(event: int, name: str, told: int, changes: ListChanges) -> Operation[list[int] | None]:
+    here, left = (" ".join([f"{fan} {shown}" for fan, shown in fans]) for fans in (changes.here, changes.left))
+    silent = " ".join(map(str, changes.silent))
+    return _on(event, "listing", _listed, name, told, here, left, silent, int(changes.renews))
 
 
 def admit(event: int, unless_within_ms: int = 0) -> Operation[Tick]:
@@ -302,6 +325,23 @@ def _positions(reply: list[int]) -> Positions:
         return Positions(waiting, ranks)
     priority = frozenset(at for at, rank in enumerate(ranks) if rank < -1)
     return Positions(waiting, [-2 - rank if rank < -1 else rank for rank in ranks], priority)
+
+
+def _listed(reply: Sequence[Any]) -> list[int] | None:
+    return [int(fan) for fan in reply[1:]] if reply[0] else None
+
+
+def _ranks(mark: Mark, reply: Sequence[Any]) -> Ranks:
+    waiting, _, generation, known_bytes, follows, text, *pairs = reply
+    tail = mark.tail + text if follows else text
+    at_ranks = pairs[::2]
+    return Ranks(
+        waiting,
+        Mark(generation, known_bytes, tail[-TAIL_BYTES:]),
+        text if follows else None,
+        [(-2 - rank if rank < -1 else rank, score) for rank, score in zip(at_ranks, pairs[1::2], strict=True)],
+        frozenset(at for at, rank in enumerate(at_ranks) if rank < -1),
+    )
 
 
 def _ends(reply: Sequence[int]) -> list[int | None]:

@@ -26,7 +26,8 @@ from .reading import CHANNELS, channels, reading
 Args: TypeAlias = Sequence[str | bytes | int | float]
 
 ALONE = frozenset(
-    "admitted admitted_page allow departing extend front history pace positions recorded stock tickers try".split()  # noqa: SIM905
+    "admitted admitted_page allow departing extend front history lease pace positions ranks recorded".split()  # noqa: SIM905
+    + "stock tickers try".split()  # noqa: SIM905
 )
 """The scripts that run without the shared files before them. They take only the keys that they name."""
 

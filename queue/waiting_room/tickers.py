@@ -21,6 +21,11 @@ LEASE_SECONDS: Final = 0.7
 """After so long without a renewal a process counts as dead, and its rooms are others'."""
 RENEW_SECONDS: Final = 0.2
 
+READS_LISTS: Final = b"lists-"
+"""What the name of a process begins with that knows fans to be connected by lists. One of an older release would take
+these fans for absent.
+"""
+
 TICKER, DEPUTY = 0, 1
 """Ranks of a process at a room. The ticker ticks it; the deputy sees to it that it is ticked."""
 
@@ -35,9 +40,11 @@ class Tickers:
     def __init__(self, client: aioredis.Redis, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._monotonic = monotonic
-        self._name = uuid4().hex.encode()
+        self._name = READS_LISTS + uuid4().hex.encode()
         self._place = self._number = 0
         self._seen_until = float("-inf")
+        self.all_read_lists = False
+        """Whether all of them know a fan to be connected by a list (`Line.tell_list`)."""
 
     async def renew(self) -> None:
         """Renew the lease, and see who has one.
@@ -47,6 +54,7 @@ class Tickers:
         """
         asked_at = self._monotonic()
         seen = sorted(await run(self._client, "tickers", [TICKERS], [self._name, round(LEASE_SECONDS * 1000)]))
+        self.all_read_lists = all(name.startswith(READS_LISTS) for name in seen)
         self._place, self._number = seen.index(self._name), len(seen)
         self._seen_until = asked_at + LEASE_SECONDS
 

@@ -334,3 +334,52 @@ def test_a_sign_in_by_the_issuer_is_the_browsers_that_began_it(site: Site, provi
         refused = site.client().call("GET", f"{back.path}?{back.query}", headers={"Cookie": cookie})
         assert refused.headers["Location"] == "/account?problem=issuer_refused"
         assert "admitone_session" not in cookies_of(refused)
+
+
+def linked(browser: Client) -> dict[str, bool]:
+    return {
+        one["issuer"]: one["linkedAt"] is not None for one in browser.get("/api/account/identities").json["identities"]
+    }
+
+
+def back_from_the_issuer(browser: Client, start: str) -> Answer:
+    """What the site answers the browser after the issuer, to which this address of ours leads."""
+    begun = browser.get(start)
+    assert begun.status == 303, begun.content
+    address = urlsplit(begun.headers["Location"])
+    back = urlsplit(Client(f"http://{address.netloc}").get(f"{address.path}?{address.query}").headers["Location"])
+    cookies = "; ".join(filter(None, [browser.headers.get("Cookie", ""), cookies_of(begun)]))
+    return browser.call("GET", f"{back.path}?{back.query}", headers={"Cookie": cookies})
+
+
+def test_a_second_issuer_is_linked_by_the_accounts_own_fan_and_unlinked(site: Site, provider: Provider) -> None:
+    provider.person = {"sub": "pat"}
+    sign_in = partial(through_the_issuer, site)
+    browser, attacker = site.client(), site.client()
+    browser.headers["Cookie"] = cookies_of(sign_in(browser))
+    attacker.headers["Cookie"] = f"admitone_session={account(site, 'eve@example.org').token}"
+    pat = browser.get("/api/account").json["userId"]
+    assert linked(browser) == {"": True, "club": False}
+    assert browser.call("DELETE", "/api/account/identities?issuer=").code == "last_way_in"
+    with Provider(CLUB_PORT) as club:
+        club.person = {"sub": "pat of the club"}
+        wrong = attacker.post("/api/account/identities", {"issuer": "club", "password": "no such password"})
+        assert wrong.code == "wrong_password"
+        own = attacker.post("/api/account/identities", {"issuer": "club", "password": PASSWORD}).json["href"]
+        assert back_from_the_issuer(browser, own).headers["Location"].endswith("problem=issuer_refused&issuer=club")
+        assert linked(attacker) == {"": False, "club": False}, "another's session cannot bring the proof"
+        goes_on = sent_form(browser, "/account/identities", issuer="club").headers["Location"]
+        (start,) = re.findall(r'href="(/account/issuer/club\?proof=[^"]+)"', browser.get(goes_on).content.decode())
+        assert back_from_the_issuer(browser, start).headers["Location"] == "/account?told=linked"
+        assert linked(browser) == {"": True, "club": True}
+        by_club = site.client()
+        by_club.headers["Cookie"] = cookies_of(sign_in(by_club, key="club"))
+        assert by_club.get("/api/account").json["userId"] == pat
+        own = attacker.post("/api/account/identities", {"issuer": "club", "password": PASSWORD}).json["href"]
+        assert back_from_the_issuer(attacker, own).headers["Location"] == "/account?problem=linked_elsewhere"
+        assert (
+            sent_form(browser, "/account/identities/remove", issuer="").headers["Location"] == "/account?told=unlinked"
+        )
+        assert linked(by_club) == {"": False, "club": True}
+        assert browser.call("DELETE", "/api/account/identities?issuer=").status == 404
+        assert browser.call("DELETE", "/api/account/identities?issuer=club").code == "last_way_in"

@@ -25,6 +25,7 @@ from tests.waiting import await_that
 ASKS: Final = {
     "asks": True,
     "attendees": True,
+    "address": True,
     "questions": [{"text": "=How did you hear of us?", "required": True}, {"text": "Anything else?"}],
     "terms": "No bottles.",
 }
@@ -47,6 +48,7 @@ def answers(event_id: int, **other: Any) -> dict[str, Any]:
         "mail": "Ada@Example.org",
         "attendees": [SEAT | {"name": "@Zoë Müller"}, NEXT | {"name": "Ada Lovelace"}],
         "answers": [{"questionId": 1, "answer": "=1+1"}],
+        "address": " St James 12\nLondon ",
         "termsVersion": 1,
         "language": "en",
     } | other
@@ -95,6 +97,7 @@ def test_an_event_that_asks_sells_nothing_before_it_was_answered(site: Site, ste
         {"answers": [{"questionId": 3, "answer": "x"}]},
         {"mail": "nobody"},
         {"name": "\u200b"},
+        {"address": " "},
     ):
         assert fan.call("PUT", path, answers(event_id, **wrong)).code == "invalid_request", wrong
     assert fan.call("PUT", path, answers(event_id, termsVersion=0)).code == "terms_changed"
@@ -110,6 +113,7 @@ def test_an_event_that_asks_sells_nothing_before_it_was_answered(site: Site, ste
     # The fan's own order, on its page too; and nobody else's.
     own = fan.get(f"/api/purchases/{bought['purchaseId']}/order").json
     assert (own["name"], own["mail"], own["termsVersion"]) == ("Ada Lovelace", "ada@example.org", 2)
+    assert own["address"] == "St James 12\nLondon"
     code = fan.get(f"/api/purchases/{bought['purchaseId']}").json["orderCode"]
     assert own["orderCode"] == code
     assert number_of(code) is not None
@@ -143,6 +147,12 @@ def test_an_event_that_asks_sells_nothing_before_it_was_answered(site: Site, ste
     assert found(steward, event_id, "king") == [code]
     order = steward.get(path).json
     assert (order["name"], len(order["seats"]), "ticketCode" in order["seats"][0]) == ("Ada King", 2, False)
+    assert steward.patch(path, {"answers": [{"questionId": 3, "answer": "x"}]}).code == "invalid_request"
+    told = {"answers": [{"questionId": 1, "answer": ""}, {"questionId": 2, "answer": "By train"}], "address": "Ockham"}
+    assert steward.patch(path, told).status == 204
+    changed = steward.get(path).json
+    assert [(one["questionId"], one["answer"]) for one in changed["answers"]] == [(2, "By train")]
+    assert (changed["address"], changed["name"], changed["attendees"]) == ("Ockham", "Ada King", order["attendees"])
     assert steward.post(f"{path}/tickets", {"why": "lost"}).status == 204
     acts = steward.get(f"/api/ops/rooms/{event_id}/fans/{fan.user_id}").json["acts"]
     assert {(act["operator"], act["what"]) for act in acts} == {("stella", "order")}

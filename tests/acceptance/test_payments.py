@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -25,6 +28,8 @@ STRIPE_PORT = free_port()
 ENVIRON = {
     "ADMITONE_PAYMENT_PROVIDERS": "test stripe",
     "ADMITONE_COMMAND_DEADLINE_SECONDS": "2",
+    "ADMITONE_INVOICE_SELLER": "Kulturhalle GmbH",
+    "ADMITONE_INVOICE_SERIES": "V{event}-",
     "ADMITONE_STRIPE_URL": f"http://127.0.0.1:{STRIPE_PORT}",
     **stripe_server.ENVIRON,
 }
@@ -112,6 +117,41 @@ def test_a_fan_pays_on_our_page_and_has_the_tickets(site: Site, event_id: int) -
     fan.note("checkout", event_id, ended(fan, event_id, again.json["jobId"]))
     assert page(fan, payment["href"]).headers["Location"] == f"/purchases/{purchase['purchaseId']}"
     assert "payment" not in fan.job(job["jobId"]).json
+    has_its_invoice(site, fan, event_id, purchase["purchaseId"])
+
+
+def has_its_invoice(site: Site, fan: Fan, event_id: int, purchase_id: str) -> None:
+    """The fan and the office see the invoice, and nobody else does."""
+
+    def order() -> dict[str, Any] | None:
+        found: dict[str, Any] = fan.get(f"/api/purchases/{purchase_id}/order").json
+        return found if found["invoices"] else None
+
+    (invoice,) = (await_that(order, 30, what="the invoice is there") or {})["invoices"]
+    assert (invoice["number"], invoice["kind"], invoice["amount"]) == (f"V{event_id}-00001", "invoice", 4900)
+    link = f"/purchases/{purchase_id}/invoice.pdf"
+    assert link.encode() in page(fan, f"/purchases/{purchase_id}").content
+    assert page(fan, link).content[:5] == b"%PDF-"
+    with pytest.raises(AssertionError, match="404"):
+        page(site.fan(), link)
+    operator = site.operator()
+    office = f"/api/ops/events/{event_id}"
+    assert operator.get(f"{office}/orders/{purchase_id}/invoice.pdf").content[:5] == b"%PDF-"
+    assert operator.get(f"{office}/orders/{uuid.uuid4()}/invoice.pdf").code == "no_invoice"
+    (line,) = csv.DictReader(io.StringIO(operator.get(f"{office}/invoices.csv").content.decode()))
+    assert (line["number"], line["amount"], line["net"], line["corrects"]) == (invoice["number"], "49.00", "49.00", "")
+    (order_line,) = csv.DictReader(io.StringIO(operator.get(f"{office}/orders.csv").content.decode()))
+    assert order_line["invoices"] == invoice["number"]
+    body = {"name": "Band e.V.", "taxId": "DE2", "series": "B{year}-", "why": "as agreed"}
+    answer = operator.call("PUT", f"{office}/seller", body)
+    assert (answer.status, answer.json["name"], operator.get(f"{office}/seller").json["taxId"]) == (
+        200,
+        "Band e.V.",
+        "DE2",
+    )
+    assert operator.call("PUT", f"{office}/seller", {"name": "B", "series": "{what}"}).code == "invalid_request"
+    assert operator.call("PUT", f"{office}/seller", {"name": ""}).json["name"] == ""
+    assert operator.get("/api/ops/events/999999/seller").code == "unknown_event"
 
 
 def test_a_declined_payment_fails_and_can_be_tried_again(site: Site, event_id: int) -> None:

@@ -432,6 +432,7 @@ def test_an_on_sale_moves_with_its_room(site: Site, operator: Client) -> None:
     assert reasons(now) == [("event_invalid", "$.onSaleAt")]
 
 
+@pytest.mark.long
 def test_edits_race_with_bookings(site: Site, operator: Client) -> None:
     """Seats come and go while fans hold and buy them; the site's audit, at the end, finds every count right."""
     event_id = made(operator, seatsPerFanMax=1000)["eventId"]

@@ -97,19 +97,22 @@ def violations(page: Page, *, of_sight: bool = False) -> list[str]:
 class Looks:
     """Looks at pages and keeps what is wrong with them, so that one run tells of all pages."""
 
-    read_zoomed: bool
-    """Whether axe reads a page at 200 % too. Whether it scrolls sideways there is always looked at."""
+    read_at_every_size: bool
+    """Whether axe reads a page at each size. Otherwise it reads one page on the phone, the next one on the desktop.
+    Whether a page scrolls sideways is looked at in all.
+    """
     faults: list[str] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
 
     def look(self, page: Page, name: str) -> None:
-        """Let axe read the page at every size; for pictures, photograph it at two of them."""
+        """Let axe read the page, and see whether it scrolls sideways; for pictures, photograph it at two sizes."""
+        turn = (PHONE, DESKTOP)[len(self.seen) % 2]
         self.seen.append(name)
         page.evaluate("window.looked = undefined")
         for size in (ZOOMED, PHONE, DESKTOP):
             page.emulate_media(color_scheme=size.scheme, reduced_motion="reduce")
             page.set_viewport_size({"width": size.width, "height": size.height})
-            if size is not ZOOMED or self.read_zoomed:
+            if size is turn or self.read_at_every_size:
                 found = violations(page, of_sight=page.evaluate(KEPT))
                 self.faults += [f"{name}, {size.name}: {fault}" for fault in found]
             if page.evaluate(SIDEWAYS) > 0:

@@ -453,6 +453,14 @@ def see_the_console(site: Site, browser: Browser, looks: Looks) -> None:
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator("#rules")).to_contain_text("203.0.113.0/24 is turned away")
     looks.look(page, "networks")
+    open_at("/ops/shops", "#none")
+    page.get_by_role("button", name="Protect a shop").click()
+    page.get_by_label("Shop’s address, without a path").fill("https://shop.example")
+    looks.look(page, "protecting a shop")
+    page.get_by_role("button", name="Protect", exact=True).click()
+    page.locator("#list summary").click()
+    expect(page.get_by_label("The file")).to_have_value(re.compile(r"server_name shop\.example;"))
+    looks.look(page, "shops")
     open_at("/ops/lanes", "#list li >> nth=0")
     looks.look(page, "lanes")
     open_at("/ops/operators", "#list li >> nth=0")
@@ -506,17 +514,17 @@ def hear(transcript: Transcript) -> None:
 
 @pytest.mark.timeout(1500 if IN_ALL_LANGUAGES else 900)
 @pytest.mark.parametrize(
-    "zoomed",
+    "at_every_size",
     [
         pytest.param(IN_ALL_LANGUAGES, id="everyday"),
-        pytest.param(True, id="zoomed", marks=pytest.mark.long),
+        pytest.param(True, id="every-size", marks=pytest.mark.long),
     ],
 )
 def test_axe_finds_nothing_on_any_page_and_the_way_can_be_heard(
-    services: Services, database_url: str, browser: Browser, zoomed: bool
+    services: Services, database_url: str, browser: Browser, at_every_size: bool
 ) -> None:
     site = make_site(services, database_url, browser)
-    looks = Looks(read_zoomed=zoomed)
+    looks = Looks(read_at_every_size=at_every_size)
     assert_axe_finds_faults(browser)
     transcript = walk_to_the_ticket(site, browser, looks)
     transcript.keep(ARTEFACTS / "transcript.txt")

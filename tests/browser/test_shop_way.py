@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import http.client
 import http.server
 import re
+import subprocess
 import threading
 from collections.abc import Iterator
-from urllib.parse import quote
+from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import psycopg
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.services import Services
+from tests.browser.looks import Looks
+from tests.integration.deploy.test_gate import nginx
+from tests.services import Services, free_port
+from tests.waiting import await_that
 
 pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(300)]
 
@@ -23,7 +29,11 @@ class _Shop(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
     def do_GET(self) -> None:
-        body = b"<!doctype html><title>Shop</title><h1>The shop</h1>"
+        banner = f'<script src="/line/wait/widget.js" data-room="{self.path[1:]}" defer></script>'
+        body = (
+            '<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>Shop</title>'
+            f"<main><h1>The shop</h1><p>Fine things.</p></main>{banner if self.path[1:].isdigit() else ''}</html>"
+        ).encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.send_header("Content-Length", str(len(body)))
@@ -37,6 +47,78 @@ def shop() -> Iterator[str]:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
+
+
+@pytest.fixture
+def front(services: Services, shop: str, tmp_path: Path) -> Iterator[tuple[str, str, int]]:
+    """The shop behind nginx, whose checkout is protected and which has our pages at its own host.
+
+    Gives its address, ours, and the room's number.
+    """
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    asked = ("--path", "/checkout", "--rate", "0", "--own-page")
+    site = f"{url}/line"
+    made = services.run("shop", "add", url, "--name", "The Corner Shop", *asked, ADMITONE_PUBLIC_URL=site)
+    assert made.returncode == 0, made.stderr
+    event_id = int(made.stdout.removeprefix("room "))
+    gateway_port = free_port()
+    services.gateway(
+        port=gateway_port, ADMITONE_PUBLIC_URL=site, ADMITONE_TRUSTED_PROXIES="127.0.0.1", ADMITONE_CAPTCHA="off"
+    )
+    command = nginx(tmp_path, port, gateway_port, urlsplit(shop).port or 0, event_id, at_own_host=True)
+    process = subprocess.Popen(command)
+
+    def answers() -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        try:
+            connection.request("GET", "/line/health/live")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    await_that(answers, what="nginx")
+    yield url, site, event_id
+    process.terminate()
+    process.wait(15)
+
+
+def test_fans_wait_at_the_shops_own_host_by_its_banner_or_on_our_page(
+    front: tuple[str, str, int], database_url: str, browser: Browser
+) -> None:
+    url, site, event_id = front
+    looks = Looks(read_zoomed=False)
+    faults: list[str] = []
+    guest, fan = browser.new_context(), browser.new_context()
+    page = guest.new_page()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    # A page of the shop that needs no pass, with our banner.
+    page.goto(f"{url}/{event_id}")
+    page.get_by_role("button", name="Join the line").click()
+    expect(page.get_by_role("status")).to_contain_text("Place 1 in line.")
+    looks.look(page, "shop-banner")
+    # Another fan wants to buy at once, and comes to our whole page at the shop's host.
+    waiting = fan.new_page()
+    waiting.on("pageerror", lambda error: faults.append(str(error)))
+    waiting.goto(f"{url}/checkout?step=1")
+    assert waiting.url.startswith(f"{site}/wait/{event_id}?to=")
+    expect(waiting.locator("#position")).to_have_text("2")
+    looks.look(waiting, "shop-own-page")
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE room SET rate_per_minute = 6000, revision = revision + 1")
+    waiting.wait_for_url(f"{url}/checkout?step=1", timeout=GO_IN_MS_MAX)
+    expect(waiting.locator("h1")).to_have_text("The shop")
+    page.get_by_role("link", name="Go in now").click(timeout=GO_IN_MS_MAX)
+    page.wait_for_url(f"{url}/{event_id}", timeout=GO_IN_MS_MAX)
+    page.goto(f"{url}/checkout")
+    assert page.url == f"{url}/checkout", "the pass is there"
+    page.goto(f"{url}/{event_id}")
+    expect(page.get_by_role("status")).to_be_hidden()
+    assert (faults, looks.faults) == ([], [])
+    for context in (guest, fan):
+        context.close()
 
 
 def test_a_fan_waits_and_is_taken_to_the_shop(

@@ -35,6 +35,7 @@ PAGES = (
     ("/ops/networks", ["networks.js"], 21_000),
     ("/ops/lanes", ["lanes.js"], 19_500),
     ("/ops/operators", ["operators.js"], 19_500),
+    ("/ops/shops", ["shops.js"], 21_000),
     ("/scan", ["scan.js"], 24_000),
 )
 REQUESTS_OF_THE_EVENT_PAGE = 5
@@ -77,6 +78,7 @@ def weights_markdown() -> str:
         "/ops/networks": "console: networks",
         "/ops/lanes": "console: lanes",
         "/ops/operators": "console: operators",
+        "/ops/shops": "console: shops",
         "/scan": "check-in, without a camera",
     }
     rows = [(names[path], bytes_max) for path, _, bytes_max in PAGES]

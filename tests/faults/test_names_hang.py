@@ -133,7 +133,7 @@ def test_a_gateway_that_waits_for_its_servers_ends_at_once(names: Names, environ
     assert _end(gateway) < END_SECONDS_MAX / 2, gateway.text()
 
 
-@pytest.mark.parametrize("children", [0, 1, 4])
+@pytest.mark.parametrize("children", [0, pytest.param(1, marks=pytest.mark.long), 4])
 def test_a_worker_ends_in_time_while_it_starts(names: Names, environ: dict[str, str], children: int) -> None:
     worker = names.start(environ, "worker")
 

@@ -46,6 +46,7 @@ def test_the_doctor_sees_what_a_failover_would_cost(sale: Sale, watched: Watched
     assert found["line_redis_min_replicas"] == Level.WARNING
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_a_failover_during_a_sale(sale: Sale, watched: Watched) -> None:
     event_id = sale.event()

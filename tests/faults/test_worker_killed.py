@@ -73,6 +73,7 @@ def put_back(sale: Sale) -> int:
     return sum(worker.text().count("put back to work") for worker in sale.workers)
 
 
+@pytest.mark.long
 def test_a_worker_killed_at_each_point(sale: Sale) -> None:
     with sale.rush("worker kill -9: " + ", ".join(POINTS.values())) as rush:
         rush.await_normal()

@@ -9,7 +9,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any, ClassVar, TypeVar
 
 from hypothesis import strategies as st
@@ -24,7 +24,7 @@ from tests.property.scripts import SMALL, Change, Scripts, Valkey
 from waiting_room import operations
 from waiting_room.errors import NotCalled, RetryLater, RoomError
 from waiting_room.keys import ROOM_KEYS, room_keys
-from waiting_room.model import Acted, PassEnds, RoomConfig, Slot, Standing, Stock, Tick
+from waiting_room.model import Acted, ListChanges, PassEnds, RoomConfig, Slot, Standing, Stock, Tick
 from waiting_room.tokens import PlaceToken
 
 T = TypeVar("T")
@@ -32,6 +32,7 @@ T = TypeVar("T")
 EVENT = 42
 FANS = (3, 20, 100, 7, 5_000_000_000_001, 12)
 """As strings, and so among equals in Redis, in quite another order."""
+GATEWAYS = ("a", "b")
 REBUILD_MS = 10_000
 LOSSES_MAX = 2
 CONFIG = RoomConfig(
@@ -138,6 +139,9 @@ class LineMachine(RuleBasedStateMachine):
         self.let_in: list[tuple[int, int]] = []
         self.step = ""
         self.losses = 0
+        self.lists: dict[str, tuple[str, int]] = {}
+        """Each gateway's list: its name, and how often it was told."""
+        self.names = count(1)
         self.seen = self._look()
 
     # -- running both
@@ -189,7 +193,7 @@ class LineMachine(RuleBasedStateMachine):
 
     def _look(self) -> Seen:
         keys = dict(zip(ROOM_KEYS, room_keys(EVENT), strict=True))
-        sets, hashes = tuple(name for name, _, _ in SETS), ("places", "seen", "missed", "shown", "departing")
+        sets, hashes = tuple(name for name, _, _ in SETS), ("places", "seen", "listed", "missed", "shown", "departing")
         with self.valkey.client.pipeline(transaction=False) as pipeline:
             pipeline.hgetall(keys["config"])
             for name in sets:
@@ -237,12 +241,17 @@ class LineMachine(RuleBasedStateMachine):
             self.let_in.clear()
 
     @precondition(lambda self: self.model.config)
-    @rule(seconds=st.sampled_from([1, 5, 20, 45]), heard=some_fans, prompt=st.booleans())
-    def pass_time_ticking(self, seconds: int, heard: list[int], prompt: bool) -> None:
-        """Time goes by as it does: some fans are heard from, the door is ticked, and the prompt claim."""
+    @rule(seconds=st.sampled_from([1, 5, 20, 45]), heard=some_fans, prompt=st.booleans(), renewed=st.booleans())
+    def pass_time_ticking(self, seconds: int, heard: list[int], prompt: bool, renewed: bool) -> None:
+        """Time goes by as it does: some fans are heard from, and those on lists; the door is ticked, and the prompt
+        claim.
+        """
         while seconds > 0:
             step = max(1, min(seconds, self.config.connected_seconds))
-            self.pass_time(step * 1000)
+            self.pass_time(step * 500)
+            for gateway in GATEWAYS if renewed else ():
+                self.renew_lease(gateway)
+            self.pass_time(step * 500)
             seconds -= step
             self.heartbeat(dict.fromkeys(heard, 0))
             self.tick()
@@ -297,6 +306,31 @@ class LineMachine(RuleBasedStateMachine):
             if held and told[fan]:
                 self.shown[fan, held.ticket, held.priority] = told[fan]
         self.both(operations.heartbeat(EVENT, list(told.items())), lambda: self.model.heartbeat(told))
+
+    @rule(gateway=st.sampled_from(GATEWAYS), crowd=some_fans, how=st.sampled_from(["here", "here", "left", "silent"]))
+    def tell_list(self, gateway: str, crowd: list[int], how: str) -> None:
+        """A gateway has streams of these fans, or has them no more. Where Redis lost its list, it begins a new one."""
+        name, told = self.lists.get(gateway, ("", 0))
+        if not name:
+            name, told = f"{gateway}{next(self.names)}", 0
+        changes = ListChanges(
+            here=[(fan, 0) for fan in crowd] if how == "here" else (),
+            left=[(fan, 0) for fan in crowd] if how == "left" else (),
+            silent=crowd if how == "silent" else (),
+            renews=how != "left",
+        )
+        gone = self.both(
+            operations.tell_list(EVENT, name, told, changes), lambda: self.model.tell_list(name, told, changes)
+        )
+        self.lists[gateway] = (name, told + 1) if gone is not None else ("", 0)
+
+    @rule(gateway=st.sampled_from(GATEWAYS))
+    def renew_lease(self, gateway: str) -> None:
+        name, told = self.lists.get(gateway, ("", 0))
+        if name and not self.both(
+            operations.renew_lease(EVENT, name, told), lambda: self.model.renew_lease(name, told)
+        ):
+            self.lists[gateway] = "", 0
 
     @rule(fan=fans)
     def claim(self, fan: int) -> None:
@@ -443,6 +477,7 @@ class LineMachine(RuleBasedStateMachine):
             assert found == expected, where
         assert seen.hashes["places"] == {fan: _place(one) for fan, one in held.items()}
         assert seen.hashes["seen"] == {fan: b"%d" % one.seen for fan, one in held.items()}
+        assert seen.hashes["listed"] == {fan: " ".join(one.lists).encode() for fan, one in held.items() if one.lists}
         assert seen.hashes["missed"] == {fan: b"%d" % one.missed for fan, one in held.items() if one.missed}
         assert seen.hashes["shown"] == {fan: b"%d" % one.shown for fan, one in held.items() if one.shown}
         for found_ended, generation in zip(self._ended, (model.ended, model.ended_before), strict=True):
@@ -506,7 +541,8 @@ class LineMachine(RuleBasedStateMachine):
                 self.arrivals[fan, now.ticket(fan)] for fan in called if self.model.held[fan].priority == priority
             ]
             for fan in now.sets[line]:
-                if int(now.hashes["seen"][fan]) > self.model.now - 1000 * self.config.connected_seconds:
+                held = self.model.held.get(fan)
+                if held and self.model.heard_at(held) > self.model.now - 1000 * self.config.connected_seconds:
                     assert self.arrivals[fan, now.ticket(fan)] > max(arrived, default=-1), f"{fan} was overtaken"
 
     def _check_rate(self) -> None:

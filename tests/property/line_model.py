@@ -20,7 +20,7 @@ from waiting_room.errors import (
     RoomSoldOut,
     RoomUnknown,
 )
-from waiting_room.model import Acted, FanState, Joined, RoomConfig, Slot, Standing, Stock, Tick
+from waiting_room.model import Acted, FanState, Joined, ListChanges, RoomConfig, Slot, Standing, Stock, Tick
 from waiting_room.tokens import PlaceToken
 
 SETTINGS = (
@@ -61,6 +61,16 @@ class Held:
     acted: int | None = None
     """Of an admitted fan: last seen at work, or the end of the hold. None: that is forgotten."""
     tried: int = 0
+    lists: list[str] = field(default_factory=list)
+    """The names of the lists that the fan is on."""
+
+
+@dataclass
+class Lease:
+    """A list's lease: when it was renewed last, and how often the list was told."""
+
+    renewed_at: int
+    told: int
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,7 @@ class LineModel:
     scarce_since: int = 0
     crowded_since: int = 0
     resumed: int = 0
+    leases: dict[str, Lease] = field(default_factory=dict)
 
     # -- what is so
 
@@ -346,7 +357,7 @@ class LineModel:
         at_once = not line and tokens >= 1 and self.door_open() and self.slots_free() >= 1
         if not at_once and self._is_full() and self.absence_over(0):
             silent_from = self.now - self.the_config.absence_seconds * 1000
-            self.end([held.fan for held in self.those("line") if held.seen <= silent_from], "expired")
+            self.end([held.fan for held in self.those("line") if self.heard_at(held) <= silent_from], "expired")
             line = self.those("line")
         if not at_once and len(line) + len(self.those("away")) + len(self.those("idle")) >= config.line_cap:
             rate = config.rate_per_minute
@@ -385,6 +396,54 @@ class LineModel:
             if position and position < (held.shown or math.inf):
                 held.shown = position
         self.end(over, "expired")
+        return gone
+
+    def heard_at(self, held: Held) -> int:
+        """When the fan gave a sign of life last, or a list with the fan did."""
+        return max(held.seen, *(self.leases[name].renewed_at for name in held.lists), 0)
+
+    def _is_lapsed(self, lease: Lease) -> bool:
+        return self.now - lease.renewed_at >= (self.config.connected_seconds if self.config else 0) * 1000
+
+    def renew_lease(self, name: str, told: int) -> bool:
+        lease = self.leases.get(name)
+        if lease is None or lease.told != told or self._is_lapsed(lease):
+            return False
+        lease.renewed_at = self.now
+        return True
+
+    def tell_list(self, name: str, told: int, changes: ListChanges) -> list[int] | None:
+        self.begin()
+        lease = self.leases.get(name, Lease(0, 0))
+        if lease.told != told or (name in self.leases and self._is_lapsed(lease)):
+            return None
+        gone, over = [], []
+        here = [(fan, shown, True, self.now) for fan, shown in changes.here]
+        left = [(fan, shown, False, self.now) for fan, shown in changes.left]
+        silent = [(fan, 0, False, lease.renewed_at) for fan in changes.silent]
+        for fan, shown, is_on, heard_at in [*here, *left, *silent]:
+            held = self.held.get(fan)
+            if held and held.where == "away" and heard_at == self.now:
+                if self.absence_over(held.until):
+                    over.append(fan)
+                    held = None
+                else:
+                    held.where = "line"
+            if held is None:
+                gone += [fan] if is_on else []
+                continue
+            if shown and shown < (held.shown or math.inf):
+                held.shown = shown
+            if is_on and name in held.lists:
+                continue
+            held.lists = [one for one in held.lists if one != name and not self._is_lapsed(self.leases[one])]
+            if is_on:
+                held.lists.append(name)
+            else:
+                held.seen = max(held.seen, heard_at)
+        self.end(over, "expired")
+        renewed_at = self.now if changes.renews or name not in self.leases else lease.renewed_at
+        self.leases[name] = Lease(renewed_at, told + 1)
         return gone
 
     def claim(self, fan: int) -> Standing:
@@ -478,7 +537,7 @@ class LineModel:
     def _keep_idle(self, fans: list[int]) -> None:
         absence_ms = self.the_config.absence_seconds * 1000
         for fan in fans:
-            if self.held[fan].seen > self.now - absence_ms:
+            if self.heard_at(self.held[fan]) > self.now - absence_ms:
                 self.held[fan].until = self.now + absence_ms
             else:
                 self.end([fan], "expired")
@@ -555,8 +614,8 @@ class LineModel:
                 elif both:
                     preferred = fronts[True][0].ticket < fronts[False][0].ticket
                 held = fronts[preferred].pop(0)
-                absent_until = held.seen + config.absence_seconds * 1000
-                if held.seen > self.now - config.connected_seconds * 1000:
+                absent_until = self.heard_at(held) + config.absence_seconds * 1000
+                if self.heard_at(held) > self.now - config.connected_seconds * 1000:
                     calls += 1
                     if both and config.priority_share:
                         self.credit += config.priority_share - 100 * preferred

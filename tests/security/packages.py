@@ -5,8 +5,8 @@ found" and ends well, so what it has not audited is counted here. A mirror may s
 project, which tells the advisories of its newest version: that answers for packages that are pinned to it. A clone of
 github.com/pypa/advisory-database (``ADVISORIES=folder``) is read besides, which needs nobody's service.
 
-Ends with 0 where every package was audited and none is known to be vulnerable, 1 where one is, and 2 where nobody
-could be asked.
+Ends with 0 where every package was audited, or has a reason in ``held_back.toml`` why it is not the newest, and none
+is known to be vulnerable; 1 where one is, and 2 where nobody could be asked.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from packaging.version import InvalidVersion, Version
 
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 IGNORED = Path(__file__).parent / "ignored_advisories.toml"
+HELD_BACK = Path(__file__).parent / "held_back.toml"
 SERVICES = ("pypi", "osv")
 SECONDS_MAX = 600
 PROJECT = "https://pypi.org/pypi/{}/json"
@@ -74,7 +75,7 @@ def asked(lock: Path, service: str) -> tuple[set[str], list[Found], str]:
     return audited, found, skipped
 
 
-def asked_of_projects(packages: Mapping[str, str]) -> tuple[set[str], list[Found], list[str]]:
+def asked_of_projects(packages: Mapping[str, str]) -> tuple[set[str], list[Found], dict[str, str]]:
     """What PyPI's documents of these projects tell: the packages that are pinned to their newest version, what was
     found of them, and the packages that are not, with the newest version.
     """
@@ -82,14 +83,14 @@ def asked_of_projects(packages: Mapping[str, str]) -> tuple[set[str], list[Found
         documents = dict(zip(packages, threads.map(_project, packages), strict=True))
     audited: set[str] = set()
     found: list[Found] = []
-    behind = []
+    behind: dict[str, str] = {}
     for name, document in documents.items():
         newest = newest_of(document)
         if newest == packages[name]:
             audited.add(name)
             found += of_project(name, document)
         elif newest:
-            behind.append(f"{name} {packages[name]} (newest: {newest})")
+            behind[name] = f"{name} {packages[name]} (newest: {newest})"
     return audited, found, behind
 
 
@@ -159,6 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("locks", nargs="*", type=Path, default=[Path(name) for name in LOCKS])
     chosen = parser.parse_args(arguments)
     ignored: dict[str, str] = tomllib.loads(IGNORED.read_text())["ignored"]
+    held_back: dict[str, str] = tomllib.loads(HELD_BACK.read_text())["held_back"]
     found: set[Found] = set()
     complete = True
     for lock in chosen.locks:
@@ -179,8 +181,11 @@ def main(arguments: list[str] | None = None) -> int:
             audited |= told
             found |= set(advisories)
             print(f"{lock}: PyPI's projects told of {len(told)} of the {len(missing)} others")
-            if behind:
-                print(f"{lock}: not the newest, and so not told of: {', '.join(behind)}")
+            for name, told_of in behind.items():
+                reason = held_back.get(f"{name} {packages[name]}")
+                if reason is not None:
+                    audited.add(name)
+                print(f"{lock}: not told of {told_of}: {reason or 'no reason is given in held_back.toml'}")
         complete &= audited >= set(packages)
         if chosen.advisories is not None:
             found |= set(read(chosen.advisories, packages))
@@ -195,7 +200,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not complete:
         print("NOT AUDITED: the advisory services cannot be reached from here, or do not know every package.")
         return 2
-    print("Every package was audited; none is known to be vulnerable.")
+    print("Every package was audited or has its reason; none is known to be vulnerable.")
     return 0
 
 

@@ -108,7 +108,7 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
         if "mail" in body and "name" in body:
             # A person's name, and a question, have letters that are seen.
             body["name"] = "Ada"
-        if "/orders/" in case.path and "name" in body:
+        if ("/orders/" in case.path or case.path.endswith("/seller")) and "name" in body:
             body["name"] = "Ada"
         attendees = body.get("attendees")
         for attendee in attendees if isinstance(attendees, list) else ():

@@ -85,3 +85,20 @@ def test_silence_is_no_clean_bill(
     assert "jinja2 2.7: PYSEC-2014-82, mended in 2.7.2: VULNERABLE" in capsys.readouterr().out
     monkeypatch.setattr(packages, "asked", lambda lock, service: ({"jinja2"}, [], ""))
     assert main([str(lock)]) == 0
+
+
+def test_a_package_behind_its_newest_version_needs_a_reason_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock, held_back = tmp_path / "some.lock", tmp_path / "held_back.toml"
+    lock.write_text("jinja2==2.9 \\\n    --hash=sha256:00\n")
+    (tmp_path / "jinja2.json").write_text(json.dumps({"info": {"version": "3.1"}, "vulnerabilities": []}))
+    monkeypatch.setattr(packages, "asked", lambda lock, service: (set(), [], "no such host"))
+    monkeypatch.setattr(packages, "PROJECT", f"{tmp_path.as_uri()}/{{}}.json")
+    monkeypatch.setattr(packages, "HELD_BACK", held_back)
+    held_back.write_text('[held_back]\n"jinja2 2.8" = "It was held back once."\n')
+    assert main([str(lock)]) == 2
+    held_back.write_text('[held_back]\n"jinja2 2.9" = "A library asks for it."\n')
+    capsys.readouterr()
+    assert main([str(lock)]) == 0
+    assert "jinja2 2.9 (newest: 3.1): A library asks for it." in capsys.readouterr().out

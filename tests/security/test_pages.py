@@ -291,7 +291,8 @@ def test_another_site_changes_nothing_by_cookie(
         assert (answer.status, answer.code) == (403, "cross_site"), operation.name
         assert "Set-Cookie" not in answer.headers
     forms = [f"/events/{event_id}/{action}" for action in ("join", "leave", "contact", "follow")]
-    forms += [f"/account/{action}" for action in ("sign-in", "links", "links/x", "password", "elsewhere")]
+    forms += [f"/account/{action}" for action in ("sign-in", "links", "links/x", "password", "elsewhere", "identities")]
+    forms += ["/account/identities/remove"]
     for form in forms:
         status, told, _ = raw(
             site.client(),

@@ -54,6 +54,13 @@ class StripeBooks(Books):
             if intent is not None:
                 intent["status"] = "processing"
 
+    def refuse(self, payment_id: str) -> None:
+        """A bank that was asked for days says no; the intent may be paid anew then."""
+        with self.lock:
+            intent = self._payable(payment_id)
+            if intent is not None:
+                intent["status"] = "requires_payment_method"
+
     def kept(self) -> dict[str, int]:
         """What was taken and not given back, by the payments' ids."""
         kept: dict[str, int] = {}

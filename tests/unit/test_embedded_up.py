@@ -147,13 +147,21 @@ def test_up_comes_up_refuses_a_second_mends_what_dies_and_leaves_nothing(data: P
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
     assert running.read(data) == {}
     assert "was not properly shut down" not in (data / "postgres.log").read_text()
-
     again = _Up(data, "--crowd", "0")
     try:
         assert (data / "secret").read_text() == secret
         assert re.findall(r"/events/\d+", again.output.read_text()) == [
             re.sub("^.*(/events)", r"\1", page) for page in pages
         ]
+    finally:
+        code = again.stop(signal.SIGTERM)
+    assert code == 0
+
+
+@pytest.mark.long
+def test_up_starts_servers_that_die_again(data: Path) -> None:
+    again = _Up(data, "--crowd", "0")
+    try:
         for name, program in (("Valkey", "valkey-server"), ("Postgres", "postgres")):
             (server,) = (child for child in psutil.Process(again.process.pid).children() if child.name() == program)
             server.kill()

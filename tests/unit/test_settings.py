@@ -70,11 +70,13 @@ EVERYBODY = (
 )
 """Spellings of all addresses, or of most of them."""
 GIVEN = {
+    "ADMITONE_INVOICE_SINCE": "2027-01-01",
     "ADMITONE_PAYMENT_PROVIDERS": "test",
     "ADMITONE_OPERATOR_FACTOR_ROLES": "owner,steward",
     "ADMITONE_OIDC_ALGORITHMS": "ES512,EdDSA",
     "ADMITONE_OIDC_ISSUERS": '[{"key": "uni", "name": "Uni", "issuer": "https://id.uni.example", "clientId": "us"}]',
     "ADMITONE_TRUSTED_PROXIES": "10.0.0.1",
+    "ADMITONE_SHOP_PROBE_NETWORKS": "10.1.0.0/16",
     "ADMITONE_PUBLIC_URL": "https://venue.example/tickets",
     "ADMITONE_BRAND_COLOUR": "#00567d",
     "ADMITONE_BRAND_IMPRINT_URL": "https://example.org/imprint",

@@ -15,6 +15,7 @@ from typing import Any
 
 from booking_lane.settings import HoldSettings
 from db.booking.amounts import amount_to_refund
+from db.booking.conduct import LARGE_HOLD_SEATS
 from db.booking.events import EventRow, TicketRow
 from db.booking.holds import Hold
 from db.booking.purchases import Detail, Purchase
@@ -26,6 +27,7 @@ from db.events.sale import PROBLEMS, EventState, SaleState
 from db.payments.rows import NewRefund, Payment, PaymentJob
 from db.waiting.entries import Entry, ListEnd
 from workers.engine.free_rows import FreeRows
+from workers.engine.kept_networks import NetworkCounts
 from workers.engine.refused import Refused
 from workers.engine.turns import Turns
 
@@ -100,8 +102,9 @@ class Book:
         bought_counts: how many seats each fan has bought; bought_of_types: the same by ticket type.
         purchases: purchases that are to be cancelled, by their ids.
         used_tickets: seats of these purchases by which somebody was let in.
-        unbought: how many holds each fan let end unbought; network_seats, network_unbought: seats that each network has
-            without a proof, and let end unbought (`db.booking.conduct`).
+        unbought: how many holds each fan let end unbought.
+        networks: of an event, seats that each network has without a proof, and let end unbought (`db.booking.conduct`).
+        large_holds: of an event, how many seats each network has in large holds without a proof.
         vouchers: those that a checkout names, by event and hash.
         bought_unproven: how many seats of an event were bought without a proof.
         fans: (event_id, user_id) of fans whose holds and bought seats were read.
@@ -128,9 +131,9 @@ class Book:
     purchases: dict[uuid.UUID, Purchase] = field(default_factory=dict)
     used_tickets: set[tuple[uuid.UUID, Seat]] = field(default_factory=set)
     unbought: dict[tuple[int, int], float] = field(default_factory=dict)
-    network_seats: dict[tuple[int, str], int] = field(default_factory=dict)
-    network_unbought: dict[tuple[int, str], float] = field(default_factory=dict)
+    networks: dict[int, NetworkCounts] = field(default_factory=dict)
     bought_unproven: dict[int, int] = field(default_factory=dict)
+    large_holds: dict[int, dict[str, int]] = field(default_factory=dict)
     fans: set[tuple[int, int]] = field(default_factory=set)
     turns: dict[tuple[int, int], Turns] = field(default_factory=dict)
     entries: dict[tuple[int, int], Entry] = field(default_factory=dict)
@@ -193,8 +196,12 @@ class Book:
     def count_with_network(self, hold: Hold, seats: int) -> None:
         """Count so many seats more (or less) with the hold's network, unless its fan proved to be a person."""
         if hold.network and not hold.proven:
-            key = hold.event_id, hold.network
-            self.network_seats[key] = self.network_seats.get(key, 0) + seats
+            counts = self.networks.get(hold.event_id)
+            if counts is not None and hold.network in counts.seats:
+                counts.seats[hold.network] += seats
+            if len(hold.seats) >= LARGE_HOLD_SEATS:
+                of_networks = self.large_holds.setdefault(hold.event_id, {})
+                of_networks[hold.network] = of_networks.get(hold.network, 0) + seats
 
     def stretch(self, hold: Hold, until: dt.datetime) -> None:
         """Let the hold and its seats last until then, if they would end before."""

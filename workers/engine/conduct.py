@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from booking_lane.commands import Checkout, Proof, Reserve
-from db.booking.conduct import NETWORK_LIMITS_OFF, network_seats_max, unproven_seats_max
+from db.booking.conduct import (
+    LARGE_HOLD_SEATS,
+    NETWORK_LIMITS_OFF,
+    large_seats_max,
+    network_seats_max,
+    unproven_seats_max,
+)
 from db.booking.holds import Hold
 from workers.engine.book import Book
+from workers.engine.kept_networks import NetworkCounts
 from workers.engine.refused import Refused
 
 STEPS_MAX: Final = 4
@@ -35,14 +42,21 @@ def refuse_by_conduct(book: Book, command: Reserve, count: int) -> None:
         raise Refused("captcha_required", f"You let {unbought:.0f} holds end without buying. {_PROVE}")
     if command.proof or event.network_limits_max >= NETWORK_LIMITS_OFF:
         return
-    network = command.event_id, command.network
-    seats_max = network_seats_max(event.network_limits_max, event.seats_per_fan_max, book.hall_seats(command.event_id))
+    of_networks = book.networks.get(command.event_id, NetworkCounts())
+    hall_seats = book.hall_seats(command.event_id)
+    seats_max = network_seats_max(event.network_limits_max, event.seats_per_fan_max, hall_seats)
     unbought_seats_max = seats_max * unbought_max or float("inf")
     if (
-        book.network_seats.get(network, 0) + count > seats_max
-        or book.network_unbought.get(network, 0.0) >= unbought_seats_max
+        of_networks.seats.get(command.network, 0) + count > seats_max
+        or of_networks.unbought.get(command.network, 0.0) >= unbought_seats_max
     ):
         raise Refused("captcha_required", f"Many seats are held or bought from your network. {_PROVE}")
+    if count >= LARGE_HOLD_SEATS:
+        large = book.large_holds.get(command.event_id, {})
+        held = sum(large.values())
+        # One network alone has the bound above.
+        if held > large.get(command.network, 0) and held + count > large_seats_max(hall_seats):
+            raise Refused("captcha_required", f"Much of the hall is held in large parts. {_PROVE}")
 
 
 def refuse_unproven_mass(book: Book, command: Checkout, hold: Hold) -> None:

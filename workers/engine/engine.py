@@ -21,6 +21,7 @@ from booking_lane.commands import KINDS, Awaiting, Checkout, Command, Outcome
 from booking_lane.problems import problem
 from booking_lane.results import EventChange
 from booking_lane.settings import HoldSettings
+from db.booking.conduct import network_seats_max
 from db.booking.results import Result
 from db.connections import primary
 from db.connections.pooled import PooledConnection
@@ -31,6 +32,7 @@ from workers.engine.awaits import AwaitsPayment
 from workers.engine.book import Book
 from workers.engine.commands import decide
 from workers.engine.free_rows import KeptRows
+from workers.engine.kept_networks import KeptNetworks
 from workers.engine.offers import make_offers
 from workers.engine.reading import lock_and_read
 from workers.engine.refused import Refused
@@ -134,6 +136,7 @@ class Engine:
         self._locks = locks
         self._connection: Connection | None = None
         self._kept = KeptRows()
+        self._kept_networks = KeptNetworks()
         self._planned_at = float("-inf")
 
     def close(self) -> None:
@@ -278,7 +281,9 @@ class Engine:
         probe = self._probe
         self._plan_anew()
         with self._transaction() as connection:
-            book, recorded = lock_and_read(connection, self._kept, commands, self._hold, locks=self._locks)
+            book, recorded = lock_and_read(
+                connection, self._kept, self._kept_networks, commands, self._hold, locks=self._locks
+            )
             probe("locked")
             outcomes, new, awaiting = self._decide(book, commands, recorded)
             probe("decided")
@@ -313,7 +318,10 @@ class Engine:
         changed = book.changes.event_ids()
         for event_id, event in book.events.items():
             rows = {kind: rows for kind, rows in book.free_rows.items() if kind[0] == event_id}
-            self._kept.keep(event_id, event.version + (event_id in changed), rows)
+            version = event.version + (event_id in changed)
+            self._kept.keep(event_id, version, rows)
+            seats_max = network_seats_max(event.network_limits_max, event.seats_per_fan_max, book.hall_seats(event_id))
+            self._kept_networks.keep(event_id, version, book.networks[event_id], seats_max)
 
     def _decide(
         self, book: Book, commands: Sequence[Command], recorded: dict[uuid.UUID, Outcome]

@@ -24,6 +24,7 @@ class Needs:
         payments: (event_id, payment_id) of payments that end, with the checkouts that wait for them.
         vouchers: (event_id, hash) of vouchers.
         bought_unproven: event ids of which the seats bought without a proof are counted, from all networks.
+        large_holds: event ids of which the large holds without a proof are counted, by network.
         waiting_fans: (event_id, user_id) of fans whose entries in the waiting list are read.
         waiting_types: (event_id, ticket_type_id) in whose list somebody may enter.
         waiting_networks: (event_id, network) of which the waiting entries are counted.
@@ -39,6 +40,7 @@ class Needs:
     networks: set[tuple[int, str]] = field(default_factory=set)
     vouchers: set[tuple[int, bytes]] = field(default_factory=set)
     bought_unproven: set[int] = field(default_factory=set)
+    large_holds: set[int] = field(default_factory=set)
     waiting_fans: set[tuple[int, int]] = field(default_factory=set)
     waiting_types: set[tuple[int, int]] = field(default_factory=set)
     waiting_networks: set[tuple[int, str]] = field(default_factory=set)

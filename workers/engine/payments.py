@@ -133,6 +133,13 @@ def hold_again(book: Book, payment: Payment) -> None:
         del book.payments_of_holds[hold.reservation_id]
 
 
+def free(book: Book, payment: Payment) -> None:
+    """Give the seats back that were kept for a bank: days later the fan is not there to pay anew."""
+    hold = book.holds.get(payment.reservation_id)
+    if hold is not None and book.payments_of_holds.get(hold.reservation_id) is payment:
+        book.give_back(hold, HoldState.LAPSED)
+
+
 def write(connection: Connection, book: Book) -> None:
     """Write payments, the checkouts that wait for them, and refunds."""
     changes = book.changes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from booking_lane.commands import Command, Outcome
@@ -20,6 +20,7 @@ from db.waiting import entries
 from workers.engine.book import Book
 from workers.engine.commands import RULES
 from workers.engine.free_rows import FreeRows, KeptRows
+from workers.engine.kept_networks import KeptNetworks
 from workers.engine.needs import Needs
 from workers.engine.statements import Connection, read_rows, run
 from workers.engine.turns import Turns
@@ -43,6 +44,7 @@ def needs_of(commands: Sequence[Command]) -> Needs:
 def lock_and_read(
     connection: Connection,
     kept: KeptRows,
+    kept_networks: KeptNetworks,
     commands: Sequence[Command],
     hold: HoldSettings,
     *,
@@ -51,7 +53,7 @@ def lock_and_read(
     """Take the events' locks and open the book.
 
     Args:
-        kept: free rows of the batch before.
+        kept, kept_networks: free rows of the batch before, and what networks had.
         locks: False takes neither advisory nor row locks; only tests that show what breaks without locks use it.
 
     Returns:
@@ -59,17 +61,25 @@ def lock_and_read(
     """
     needs = needs_of(commands)
     book = Book(_UNREAD, hold)
-    recorded = _read_rows(connection, book, kept, needs, commands, locks=locks)
+    recorded = _read_rows(connection, book, kept, kept_networks, needs, commands, locks=locks)
     _read_turns(connection, book, needs)
     _lock_seats(connection, book, kept, needs, locks=locks)
     return book, recorded
 
 
 def _read_rows(
-    connection: Connection, book: Book, kept: KeptRows, needs: Needs, commands: Sequence[Command], *, locks: bool
+    connection: Connection,
+    book: Book,
+    kept: KeptRows,
+    kept_networks: KeptNetworks,
+    needs: Needs,
+    commands: Sequence[Command],
+    *,
+    locks: bool,
 ) -> dict[uuid.UUID, Outcome]:
     """Make the first round trip, which reads everything but the seats."""
     event_ids = sorted(needs.events)
+    versions = {key: kept_networks.version_of(*key) for key in sorted(needs.networks)}
     with connection.pipeline():
         if locks:
             run(connection, events.LOCK_EVENTS, space=events.ADVISORY_SPACE, event_ids=event_ids)
@@ -94,7 +104,10 @@ def _read_rows(
         networks = read_rows(
             connection,
             conduct.READ_NETWORKS,
-            [{"event_id": event_id, "network": network} for event_id, network in sorted(needs.networks)],
+            [
+                {"event_id": event_id, "network": network, "version": version}
+                for (event_id, network), version in versions.items()
+            ],
         )
         named = [{"event_id": event_id, "payment_id": payment_id} for event_id, payment_id in sorted(needs.payments)]
         payment_rows = read_rows(connection, payments.READ_PAYMENTS, named)
@@ -107,6 +120,9 @@ def _read_rows(
         bought_unproven: Iterable[tuple[Any, ...]] = ()
         if needs.bought_unproven:
             bought_unproven = run(connection, conduct.READ_BOUGHT_UNPROVEN, event_ids=sorted(needs.bought_unproven))
+        large_holds: Iterable[tuple[Any, ...]] = ()
+        if needs.large_holds:
+            large_holds = run(connection, conduct.READ_LARGE_HOLDS, event_ids=sorted(needs.large_holds))
         entry_rows = read_rows(
             connection,
             entries.READ_ENTRIES_OF_FANS,
@@ -142,6 +158,7 @@ def _read_rows(
         if not event.waiting_list:
             # With a list even a seat whose hold lapsed a moment ago counts, and kept rows do not know of it.
             book.free_rows |= kept_rows
+        book.networks[event.event_id] = kept_networks.take(event.event_id, event.version)
     for row in ticket_rows:
         ticket = events.ticket_row(row)
         book.tickets[ticket.event_id, ticket.ticket_type_id] = ticket
@@ -155,11 +172,10 @@ def _read_rows(
         book.lapsed.setdefault(hold.event_id, []).append(hold.reservation_id)
     # Seats whose hold has lapsed since the kept rows were read are free without a sweep, so these rows are read again.
     book.free_rows = {key: rows for key, rows in book.free_rows.items() if key[0] not in book.lapsed}
-    for row in networks:
-        of_network = conduct.NetworkRow._make(row)
-        book.network_seats[of_network.event_id, of_network.network] = of_network.seats
-        book.network_unbought[of_network.event_id, of_network.network] = of_network.unbought_seats
+    _put_networks(book, versions, map(conduct.NetworkRow._make, networks), kept_networks.now())
     book.bought_unproven |= dict(bought_unproven)
+    for event_id, network, network_seats in large_holds:
+        book.large_holds.setdefault(event_id, {})[network] = network_seats
     book.fans = needs.fans
     for row in entry_rows:
         entry = entries.entry_row(row)
@@ -179,6 +195,24 @@ def _read_rows(
         job = payments.PaymentJob(command_id, user_id, bytes(body_hash), None if outcome is None else outcome.encode())
         book.payments[payment_id].jobs.append(job)
     return {row[0]: Outcome(*outcomes.outcome_row(row)) for row in outcome_rows}
+
+
+def _put_networks(
+    book: Book, versions: Mapping[tuple[int, str], int], rows: Iterable[conduct.NetworkRow], read_at: float
+) -> None:
+    """Put what was read into the book, and that the others which were to be read have nothing.
+
+    Args:
+        versions: the networks that the batch needs, each with the version of its event at which it was not to be read.
+    """
+    found = {(row.event_id, row.network): row for row in rows}
+    for (event_id, network), version in versions.items():
+        event = book.events.get(event_id)
+        if event is None or event.version == version:
+            continue
+        row = found.get((event_id, network))
+        seats, unbought = (0, 0.0) if row is None else (row.seats, row.unbought_seats)
+        book.networks[event_id].put(network, seats, unbought, read_at)
 
 
 def _put_fan(book: Book, row: fans.FanRow) -> None:

@@ -197,6 +197,22 @@ class FanOut:
                 connection, MessageKind.HOLD_ENDING, event_id, [user_id], cause=str(hold_id), payload=payload
             )
 
+    async def banks_refused(self, connection: Connection) -> None:
+        """Tell the fans whose banks did not pay, days after they had gone."""
+        kind = MessageKind.PAYMENT_FAILED
+        found = await connection.execute(
+            sql.BANKS_REFUSED,
+            {
+                "kind": kind,
+                "channels": [str(channel) for channel in kind.channels],
+                "useful_seconds": kind.useful_seconds,
+                "payments_max": HOLDS_IN_ONE_TURN_MAX,
+            },
+            prepare=True,
+        )
+        for event_id, payment_id, user_id, amount in await found.fetchall():
+            await self.to_fans(connection, kind, event_id, [user_id], cause=str(payment_id), payload={"amount": amount})
+
     async def announcements(self, connection: Connection) -> None:
         """Tell followers of new events, and of sales that begin within a day."""
         found = await connection.execute(sql.SALES_TO_ANNOUNCE)

@@ -136,6 +136,7 @@ class Told:
         if now - self._looked_at >= LOOK_EVERY_SECONDS:
             self._looked_at = now
             await self._fan_out.holds_ending(connection)
+            await self._fan_out.banks_refused(connection)
             await self._fronts.look(connection)
         if now - self._announced_at >= ANNOUNCE_EVERY_SECONDS:
             self._announced_at = now

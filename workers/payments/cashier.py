@@ -21,9 +21,10 @@ from typing import Any, Final
 import psycopg
 import redis
 
-from booking_lane.commands import UNSTAMPED, Confirm, Fail, Stamp, command_id_new
+from booking_lane.commands import UNSTAMPED, Confirm, Fail, Keep, Stamp, command_id_new
 from booking_lane.settings import LaneSettings
 from db.connections import primary
+from db.invoices.settings import NO_SELLER, InvoiceSettings
 from db.outbox.kinds import OutboxKind, RefundMade
 from db.outbox.writer import insert_news_after
 from db.payments import cashier as sql
@@ -41,6 +42,7 @@ from payments.provider import (
     Standing,
 )
 from payments.settings import PaymentSettings
+from workers.payments.invoicing import Invoicing
 from workers.payments.reconciling import reconcile_if_due
 from workers.payments.sending import Sending
 
@@ -68,8 +70,8 @@ class Cashier:
 
     Args:
         providers: by their names; payments of another wait.
-        probe: called at ``pay_taken``, ``pay_opened``, ``pay_noted``, ``pay_captured``, ``pay_sent`` and
-            ``pay_refunded``, so that tests can inject faults there.
+        probe: called at ``pay_taken``, ``pay_opened``, ``pay_noted``, ``pay_captured``, ``pay_sent``, ``pay_refunded``
+            and ``pay_numbered``, so that tests can inject faults there.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Cashier:
         lane: LaneSettings,
         settings: PaymentSettings,
         providers: Mapping[str, Provider],
+        invoices: InvoiceSettings = NO_SELLER,
         *,
         probe: Callable[[str], None] = lambda point: None,
     ) -> None:
@@ -87,6 +90,7 @@ class Cashier:
         self._providers = providers
         self._probe = probe
         self._sending = Sending(jobs, lane)
+        self._invoicing = Invoicing(database_url, invoices, probe)
         self._connection: Connection | None = None
         self._wake = asyncio.Event()
         self._connecting = asyncio.Lock()
@@ -98,6 +102,7 @@ class Cashier:
         stopping = asyncio.create_task(stop.wait())
         stopping.add_done_callback(lambda _: self._wake.set())
         comparing = asyncio.create_task(self._compare())
+        invoicing = asyncio.create_task(self._invoicing.run())
         try:
             while not stop.is_set():
                 self._wake.clear()
@@ -114,7 +119,8 @@ class Cashier:
         finally:
             stopping.cancel()
             comparing.cancel()
-            await asyncio.gather(comparing, return_exceptions=True)
+            invoicing.cancel()
+            await asyncio.gather(comparing, invoicing, return_exceptions=True)
             await self._end()
 
     async def _end(self) -> None:
@@ -228,10 +234,22 @@ class Cashier:
                 await self._later(due, "")
             case Standing.PENDING:
                 await self._later(due, AT_THE_BANK, is_fault=False)
+            case Standing.PROCESSING:
+                if due.term_hours and not due.is_processing and not due.is_over:
+                    self._keep(due)
+                await self._later(due, AT_THE_BANK, is_fault=False)
 
     async def _ask_provider(self, provider: Provider, due: sql.DuePayment) -> Answer | None:
         """Where the payment stands; None where it was just opened."""
-        ask = PaymentAsk(due.event_id, due.payment_id, due.amount, due.currency, due.provider_ref or "", due.event_name)
+        ask = PaymentAsk(
+            due.event_id,
+            due.payment_id,
+            due.amount,
+            due.currency,
+            due.provider_ref or "",
+            due.event_name,
+            may_take_days=due.term_hours > 0,
+        )
         if due.provider_ref is None:
             # One that was opened by a cashier that died is the same one, asked for once more.
             opened = await provider.open(ask)
@@ -243,7 +261,13 @@ class Cashier:
             with contextlib.suppress(AlreadySettledError):
                 await self._opened(due, await provider.open_there(ask))
                 return None
-        return await (provider.close(ask) if due.is_over else provider.look(ask))
+        if due.is_over:
+            return await provider.close(ask)
+        answer = await provider.look(ask)
+        if due.is_processing and answer.standing is Standing.OPEN:
+            # The bank refused, days after the fan has gone. Nobody is to pay by another method then.
+            return await provider.close(ask)
+        return answer
 
     async def _opened(self, due: sql.DuePayment, opened: Opened) -> None:
         self._probe("pay_opened")
@@ -278,6 +302,17 @@ class Cashier:
             )
         )
 
+    def _keep(self, due: sql.DuePayment) -> None:
+        self._sending.add(
+            Keep(
+                **_stamp(),
+                event_id=due.event_id,
+                user_id=due.user_id,
+                payment_id=due.payment_id,
+                reservation_id=due.reservation_id,
+            )
+        )
+
     async def _close(self, due: sql.DuePayment) -> None:
         noted = await self._note(
             sql.NOTE_CLOSED, due, again_seconds=self._settings.again_seconds, provider_ref=due.provider_ref
@@ -297,7 +332,8 @@ class Cashier:
     async def _later(self, due: sql.DuePayment, error: str, *, is_fault: bool = True) -> None:
         """Look at the payment again; ``is_fault``: if there is an error, it is one."""
         is_fault = is_fault and bool(error)
-        wait = self._wait_seconds(due.tries) if is_fault else float(self._settings.look_seconds)
+        look_seconds = self._settings.bank_look_seconds if due.is_processing else self._settings.look_seconds
+        wait = self._wait_seconds(due.tries) if is_fault else float(look_seconds)
         await self._note(
             sql.NOTE_LATER,
             due,

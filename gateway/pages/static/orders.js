@@ -7,7 +7,7 @@ import { momentWords } from "./moments.js";
 import { attempt, say, watchSession, watchSignIn } from "./operator.js";
 import { moneyIn, plural } from "./words.js";
 
-/** @import { AsksAnswer, EventDefinition, OfficeOrder, OrderLine, OrderList, OrderSeat } from "../contract.d.ts" */
+/** @import { AsksAnswer, EventDefinition, OfficeOrder, OrderLine, OrderList, OrderSeat, SellerAnswer } from "../contract.d.ts" */
 /** What became of a command. @typedef {{status: string, problem?: {detail: string}}} JobEnd */
 
 const VIEW = "orders";
@@ -20,6 +20,8 @@ let sought = "";
 let cursor = null;
 /** The order in view. @type {OfficeOrder | null} */
 let shown = null;
+/** What the event asks now: numbers and texts. @type {[number, string][]} */
+let questions = [];
 
 /** @param {string} currency @param {number} amount in minor units */
 const money = (currency, amount) => moneyIn(currency, exponents[currency] ?? 2)(amount);
@@ -95,7 +97,18 @@ async function show(purchaseId) {
     order.termsVersion && `agreed to terms ${order.termsVersion}`,
   ].filter(Boolean).join(" · ");
   $("order-seats").replaceChildren(...order.seats.map((seat) => seatLine(order, seat)));
-  $("order-answers").replaceChildren(...order.answers.map(({ answer, question }) => line(question, answer)));
+  $("order-answers").replaceChildren(
+    ...questionsOf(order).map(([questionId, question]) => {
+      const field = make("input");
+      field.name = `answer-${questionId}`;
+      field.maxLength = 1000;
+      field.autocomplete = "off";
+      field.value = answerOf(order, questionId);
+      const label = make("label");
+      label.append(make("span", question), field);
+      return label;
+    }),
+  );
   $("order-money").replaceChildren(
     ...order.payments.map(({ amount, currency, paidAt, provider }) =>
       line(`Paid ${money(currency, amount)}`, `${provider}, ${when(paidAt)}`)
@@ -104,9 +117,37 @@ async function show(purchaseId) {
       line(`Goes back ${money(order.currency, amount)}`, `${cause.replaceAll("_", " ")}, ${state}, ${when(createdAt)}`)
     ),
   );
+  $("order-money").append(...order.invoices.map(({ amount, corrects, madeAt, number, tax }) =>
+    line(
+      `${corrects ? "Credit note" : "Invoice"} ${number}`,
+      [
+        corrects && `corrects ${corrects}`,
+        money(order.currency, amount),
+        `tax in it ${money(order.currency, tax)}`,
+        when(madeAt),
+      ].filter(Boolean).join(", "),
+    )
+  ));
+  const invoice = /** @type {HTMLAnchorElement} */ ($("invoice"));
+  invoice.hidden = order.invoices.length === 0;
+  invoice.href = below(`${path}/orders/${order.purchaseId}/invoice.pdf`);
   input(formOf("act"), "name").value = order.name ?? "";
   input(formOf("act"), "mail").value = order.mail ?? "";
+  input(formOf("act"), "address").value = order.address;
   $("order").hidden = false;
+}
+
+/** What the event asks now, and what the fan was asked. @param {OfficeOrder} order @returns {[number, string][]} */
+function questionsOf(order) {
+  const answered = order.answers.map((
+    { question, questionId },
+  ) => /** @type {[number, string]} */ ([questionId, question]));
+  return [...new Map([...questions, ...answered])].sort(([a], [b]) => a - b);
+}
+
+/** @param {OfficeOrder} order @param {number} questionId */
+function answerOf(order, questionId) {
+  return order.answers.find((one) => one.questionId === questionId)?.answer ?? "";
 }
 
 /** @param {OfficeOrder} order @param {OrderSeat} seat */
@@ -157,9 +198,18 @@ formOf("act").addEventListener("submit", (submit) => {
     if (!shown) return;
     const name = text("act", "name");
     const mail = text("act", "mail");
+    const order = shown;
+    const answers = questionsOf(order).map(([questionId]) => ({
+      questionId,
+      answer: text("act", `answer-${questionId}`),
+    }))
+      .filter(({ answer, questionId }) => answer !== answerOf(order, questionId));
+    const address = text("act", "address");
     const body = {
       ...(name && name !== shown.name ? { name } : {}),
       ...(mail && mail !== shown.mail ? { mail } : {}),
+      ...(address === shown.address ? {} : { address }),
+      ...(answers.length ? { answers } : {}),
       why: text("act", "why"),
     };
     await call("PATCH", `${path}/orders/${shown.purchaseId}`, { body });
@@ -198,6 +248,7 @@ formOf("asks").addEventListener("submit", (submit) => {
     const body = {
       asks: input(formOf("asks"), "asks").checked,
       attendees: input(formOf("asks"), "attendees").checked,
+      address: input(formOf("asks"), "address").checked,
       questions: questions.map((one) => ({ text: one.replace(/\s*\*$/, ""), required: one.endsWith("*") })),
       terms: text("asks", "terms"),
       why: text("asks", "why"),
@@ -210,21 +261,40 @@ formOf("asks").addEventListener("submit", (submit) => {
 });
 
 /** @param {AsksAnswer} asked */
-function showAsks({ asks, attendees, questions, terms, termsVersion }) {
+function showAsks({ address, asks, attendees, questions: asked, terms, termsVersion }) {
   const form = formOf("asks");
+  questions = asked.map(({ questionId, text }) => [questionId, text]);
   input(form, "asks").checked = asks;
   input(form, "attendees").checked = attendees;
-  input(form, "questions").value = questions.map((one) => `${one.text}${one.required ? " *" : ""}`).join("\n");
+  input(form, "address").checked = address;
+  input(form, "questions").value = asked.map((one) => `${one.text}${one.required ? " *" : ""}`).join("\n");
   input(form, "terms").value = terms;
   $("terms-version").textContent = termsVersion ? `Version ${termsVersion}. A new text is a new version.` : "";
 }
 
+const SELLER_FIELDS = /** @type {const} */ (["name", "address", "taxId", "note", "series", "creditSeries"]);
+/** @param {SellerAnswer} seller */
+function showSeller(seller) {
+  for (const name of SELLER_FIELDS) input(formOf("seller"), name).value = seller[name];
+}
+
+formOf("seller").addEventListener("submit", (submit) => {
+  submit.preventDefault();
+  attempt(VIEW, async () => {
+    const fields = [...SELLER_FIELDS, "why"].map((name) => [name, text("seller", name)]);
+    showSeller(await call("PUT", `${path}/seller`, { body: Object.fromEntries(fields) }));
+    say("Saved. It holds for the invoices to come.", [], true);
+  });
+});
+
 async function begin() {
-  /** @type {[Promise<EventDefinition>, Promise<AsksAnswer>]} */
-  const asked = [call("GET", path), call("GET", `/api/events/${eventId}/asks`)];
-  const [event, asks] = await Promise.all(asked);
+  /** @type {[Promise<EventDefinition>, Promise<AsksAnswer>, Promise<SellerAnswer>]} */
+  const asked = [call("GET", path), call("GET", `/api/events/${eventId}/asks`), call("GET", `${path}/seller`)];
+  const [event, asks, seller] = await Promise.all(asked);
+  showSeller(seller);
   $("summary").textContent = event.name;
   /** @type {HTMLAnchorElement} */ ($("csv")).href = below(`${path}/orders.csv`);
+  /** @type {HTMLAnchorElement} */ ($("invoices-csv")).href = below(`${path}/invoices.csv`);
   const type = /** @type {HTMLSelectElement} */ (/** @type {unknown} */ (input(formOf("gift"), "type")));
   type.replaceChildren(
     ...event.ticketTypes.map(({ ticketType, ticketTypeId }) => new Option(ticketType, String(ticketTypeId))),

@@ -8,7 +8,8 @@ import { count } from "./text.js";
 /** @import { RoomAnswer, WaitingFigures, WaitingOfType } from "../contract.d.ts" */
 
 const LOOK_MS = 10_000;
-const NUMBERS = /** @type {const} */ (["offerMinutes", "cancelHours", "cancelFeePercent", "cancelFeeAmount"]);
+const NUMBERS =
+  /** @type {const} */ (["offerMinutes", "cancelHours", "cancelFeePercent", "cancelFeeAmount", "paymentTermHours"]);
 const eventId = $("rules").dataset.event;
 const room = `/api/ops/rooms/${eventId}`;
 const form = formOf("rules-form");

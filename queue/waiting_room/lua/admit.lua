@@ -45,10 +45,9 @@ local function keep_idle(fans)
   if #fans == 0 then
     return
   end
-  local seen = redis.call('HMGET', SEEN, unpack(fans))
-  local over = {}
+  local heard, over = heard_of(fans), {}
   for i, fan in ipairs(fans) do
-    if (tonumber(seen[i]) or 0) > now - room.absence_ms then
+    if heard[i] > now - room.absence_ms then
       redis.call('ZADD', IDLE, int(now + room.absence_ms), fan)
     else
       over[#over + 1] = fan
@@ -124,7 +123,8 @@ end
 local function front_of(line, chunk)
   local fans = chunk > 0 and redis.call('ZRANGE', line, 0, chunk - 1) or {}
   local seen = #fans > 0 and redis.call('HMGET', SEEN, unpack(fans)) or {}
-  return { line = line, fans = fans, seen = seen, walked = 0 }
+  local listed = #fans > 0 and redis.call('HMGET', LISTED, unpack(fans)) or {}
+  return { line = line, fans = fans, seen = seen, listed = listed, walked = 0 }
 end
 
 local function walked_out(front)
@@ -177,9 +177,10 @@ if door_open() then
       both = not walked_out(ordinary) and not walked_out(priority)
       local front = turn()
       front.walked = front.walked + 1
-      local fan, seen_at = front.fans[front.walked], tonumber(front.seen[front.walked])
-      local ends_at = seen_at + room.absence_ms
-      if seen_at > now - room.connected_ms then
+      local fan = front.fans[front.walked]
+      local heard = heard_at(front.seen[front.walked], front.listed[front.walked])
+      local ends_at = heard + room.absence_ms
+      if heard > now - room.connected_ms then
         calls = calls + 1
         if both then
           credit = credit + room.priority_share - (room.priority_share > 0 and front == priority and 100 or 0)
@@ -199,6 +200,7 @@ if door_open() then
     for _, front in ipairs({ ordinary, priority }) do
       if front.walked > 0 then
         redis.call('ZREM', front.line, unpack(front.fans, 1, front.walked))
+        moved(front.line, 'f', front.walked)
       end
     end
     if calls > 0 then

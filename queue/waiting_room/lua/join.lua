@@ -33,6 +33,8 @@ local function prefer()
   if where == LINE then
     redis.call('ZREM', LINE, fan)
     redis.call('ZADD', PRIORITY, int(score), fan)
+    moved(LINE, '-', int(score))
+    moved(PRIORITY, '+', int(score))
   end
   note(fan, 'preferred')
   news.waiting[#news.waiting + 1] = fan
@@ -77,9 +79,9 @@ local function sweep_silent()
   for _, line in ipairs({ LINE, PRIORITY }) do
     local fans = redis.call('ZRANGE', line, int(from), int(from + SWEEP_CHUNK - 1))
     if #fans > 0 then
-      local seen, silent = redis.call('HMGET', SEEN, unpack(fans)), {}
+      local heard, silent = heard_of(fans), {}
       for i, one in ipairs(fans) do
-        if (tonumber(seen[i]) or 0) <= now - room.absence_ms then
+        if heard[i] <= now - room.absence_ms then
           silent[#silent + 1] = one
         end
       end

@@ -13,9 +13,9 @@ for fan in string.gmatch(ARGV[2], '%d+') do
 end
 if #waiting > 0 then
   local places = redis.call('HMGET', PLACES, unpack(waiting))
-  local seen = redis.call('HMGET', SEEN, unpack(waiting))
+  local heard = heard_of(waiting)
   for i, fan in ipairs(waiting) do
-    if places[i] and seen[i] and tonumber(seen[i]) < tonumber(absent_at) then
+    if places[i] and heard[i] > 0 and heard[i] < tonumber(absent_at) then
       redis.call('HSET', SEEN, fan, absent_at)
       kept = kept + 1
     end

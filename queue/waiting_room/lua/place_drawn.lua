@@ -58,5 +58,6 @@ if ARGV[4] == '1' then
   end
 end
 redis.call('HSET', CONFIG, 'drawn', int(room.drawn))
+moves[1] = 'r'
 close()
 return { 'ok', room.drawn + 1, done }

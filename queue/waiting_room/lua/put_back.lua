@@ -46,6 +46,9 @@ if where ~= CALLED and where ~= ADMITTED and where ~= LOBBY then
     local score = in_front and front_score(line, own) or own
     if where then
       redis.call('ZREM', where, fan)
+      if where == line then
+        moved(line, '-', int(held))
+      end
     else
       forget_ended(fan)
       redis.call('HDEL', DEPARTING, fan)
@@ -53,6 +56,7 @@ if where ~= CALLED and where ~= ADMITTED and where ~= LOBBY then
     end
     put_place(fan, score, joined_at or now, 0, priority)
     redis.call('ZADD', line, int(score), fan)
+    moved(line, '+', int(score))
     redis.call('HSET', SEEN, fan, int(now))
     redis.call('HDEL', MISSED, fan)
     redis.call('HDEL', SHOWN, fan)

@@ -17,7 +17,9 @@ for i = 2, #ARGV, 3 do
   if pass_until > now and (restored or not score and not ended_of(fan)) then
     if restored then
       for _, where in ipairs({ LINE, PRIORITY, AWAY, CALLED }) do
-        redis.call('ZREM', where, fan)
+        if redis.call('ZREM', where, fan) > 0 and CLASS[where] then
+          moved(where, '-', int(score))
+        end
       end
       redis.call('HDEL', MISSED, fan)
       redis.call('HDEL', SHOWN, fan)

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from db.audit.invariants import INVARIANTS, ROWS_MAX, audit
+from db.audit.invoices import INVARIANTS as INVOICE_INVARIANTS
 from db.audit.ledger import INVARIANTS as LEDGER_INVARIANTS
 from db.audit.ledger import LedgerError
 from db.audit.payments import INVARIANTS as PAYMENT_INVARIANTS
@@ -358,8 +359,9 @@ def test_a_breach_is_found(database_url: str, world: World, breach: str) -> None
 
 
 def test_every_invariant_has_a_breach_that_only_it_finds() -> None:
-    # Those of payments have their own (test_audit_payments.py).
-    assert {name for _, names in BREACHES.values() for name in names} == set(INVARIANTS) - set(PAYMENT_INVARIANTS)
+    # Those of payments and invoices have their own (test_audit_payments.py, test_invoices.py).
+    elsewhere = {*PAYMENT_INVARIANTS, *INVOICE_INVARIANTS}
+    assert {name for _, names in BREACHES.values() for name in names} == set(INVARIANTS) - elsewhere
     assert all(len(names) == 1 for _, names in BREACHES.values())
 
 
@@ -449,6 +451,7 @@ SELECT json_build_object('at', recorded_at, 'userId', user_id, 'eventId', event_
 """
 
 
+@pytest.mark.long
 def test_a_stadium_is_audited_in_seconds(database_url: str, tmp_path: Path) -> None:
     seed_stadium(database_url, room=RoomSeed())
     with psycopg.connect(database_url) as connection:

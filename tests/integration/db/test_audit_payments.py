@@ -44,6 +44,13 @@ BREACHES: dict[str, tuple[LiteralString, set[str]]] = {
         {"refunds_equal_cancelled", "refunds_within_payment"},
     ),
     "a refund that was given up": ("UPDATE refund SET state = 'dead'", {"refund_is_not_dead"}),
+    "a bank that works for seats that are free": (
+        "UPDATE payment SET state = 'open', purchase_id = NULL, captured_at = NULL, captured_amount = NULL,"
+        "                   ended_at = NULL, processing_at = now(), expires_at = now() + interval '1 day'"
+        " WHERE user_id = 2;"
+        "UPDATE event SET payments = ''",
+        {"bank_has_its_term"},
+    ),
     "a payment that never ends": (
         "INSERT INTO payment (event_id, payment_id, reservation_id, user_id, provider, amount, currency, created_at,"
         "                     expires_at)"

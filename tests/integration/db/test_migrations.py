@@ -118,6 +118,8 @@ REFERENCE_TABLES = {
     "alarm_receiver",
     "change_log",
     "follower",
+    "invoice",
+    "invoice_series",
     "lane_map",
     "network_rule",
     "network_rules_version",

@@ -218,6 +218,13 @@ def test_rows_follow_a_new_key_and_keep_what_they_say(
         " VALUES (%s, gen_random_uuid(), gen_random_uuid(), 7, 'test', 1, 'EUR', now(), now(), 'a-browsers-secret')",
         (event_id,),
     )
+    connection.execute("INSERT INTO invoice_series VALUES ('2026-', 1)")
+    connection.execute(
+        "INSERT INTO invoice (series, number, kind, event_id, purchase_id, made_at, currency, amount, tax, language,"
+        "                     content, payer)"
+        " VALUES ('2026-', 1, 'invoice', %s, gen_random_uuid(), now(), 'EUR', 1, 0, 'en', '{}', '{\"name\": \"Ada\"}')",
+        (event_id,),
+    )
     # A ticket of a release that sealed none.
     buy(connection, event_id)
     plain = "ABCDEFGHIJKLMNOP"

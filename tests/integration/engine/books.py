@@ -100,7 +100,7 @@ class Books:
         }
 
     def pass_time(self, seconds: float) -> None:
-        """Make every hold so much older."""
+        """Make every hold, and what a bank works on, so much older."""
         older = dt.timedelta(seconds=seconds)
         self.connection.execute(
             "UPDATE reservation SET created_at = created_at - %s, expires_at = expires_at - %s,"
@@ -108,6 +108,11 @@ class Books:
             (older, older, older, older),
         )
         self.connection.execute("UPDATE seat SET held_until = held_until - %s WHERE held_until IS NOT NULL", (older,))
+        self.connection.execute(
+            "UPDATE payment SET processing_at = processing_at - %s, expires_at = expires_at - %s"
+            " WHERE processing_at IS NOT NULL AND state = 'open'",
+            (older, older),
+        )
 
 
 def connect(database_url: str) -> psycopg.Connection[dict[str, Any]]:

@@ -11,12 +11,13 @@ from db.booking.conduct import READ_NETWORKS, READ_PICTURE, PictureRow
 from db.booking.fans import READ_FANS, FanRow, fan_key
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies
 from tests.unit.booking_lane.asks import best, cancel, checkout, release, sweep
+from workers.engine.kept_networks import NEVER
 
 NETWORK = "198.51.100.0/24"
 
 
-def of_network(command: Any, proof: Proof = Proof.NONE) -> Any:
-    return msgspec.structs.replace(command, network=NETWORK, proof=int(proof))
+def of_network(command: Any, proof: Proof = Proof.NONE, network: str = NETWORK) -> Any:
+    return msgspec.structs.replace(command, network=network, proof=int(proof))
 
 
 class Counted:
@@ -36,7 +37,7 @@ class Counted:
         return self.do(of_network(best(self.event, fan, 1, quantity), proof))
 
     def network(self) -> tuple[int, float]:
-        keys = msgspec.json.encode([{"event_id": self.event, "network": NETWORK}]).decode()
+        keys = msgspec.json.encode([{"event_id": self.event, "network": NETWORK, "version": NEVER}]).decode()
         rows = self.books.connection.execute(READ_NETWORKS, {"rows": keys}).fetchall()
         return (int(rows[0]["seats"]), round(float(rows[0]["unbought_seats"]), 2)) if rows else (0, 0.0)
 
@@ -88,6 +89,45 @@ def test_a_fan_who_lets_holds_lapse_needs_a_proof_for_each_more(books: Books) ->
     assert counted.hold(1, 1)["code"] == "captcha_required"
     assert counted.hold(1, 1, Proof.STANDS)["code"] == "captcha_required"
     assert counted.hold(1, 1, Proof.FRESH)["seats"]
+
+
+def test_a_networks_seats_are_counted_on_from_batch_to_batch_and_anew_where_another_worker_booked(books: Books) -> None:
+    counted = Counted(books)
+    mine, other = counted.engine, books.engine()
+    assert counted.hold(1, 4)["seats"]
+    kept = mine._kept_networks
+    assert kept.version_of(counted.event, NETWORK) == books.version()
+    held = counted.hold(2, 4)
+    assert kept.take(counted.event, books.version()).seats == {NETWORK: 8}, "counted on, and not read"
+    counted.do(release(counted.event, 2, held["reservationId"]))
+    counted.hold(3, 4)
+    assert counted.network()[0] == 8
+    counted.engine = other
+    counted.hold(4, 8)
+    counted.engine = mine
+    assert counted.hold(5, 5)["code"] == "captcha_required", "the other worker's eight are known"
+    assert counted.hold(5, 4)["seats"]
+
+
+def test_large_holds_of_several_networks_block_a_twentieth_of_the_hall(books: Books) -> None:
+    """404 seats: 20 of them."""
+    books.connection.execute("UPDATE room SET network_limits_max = 0 WHERE event_id = %s", (books.event,))
+    engine = books.engine()
+
+    def hold(fan: int, network: int, quantity: int, proof: Proof = Proof.NONE) -> dict[str, Any]:
+        return of_network(best(books.event, fan, 1, quantity), proof, f"198.51.{network}.0/24")
+
+    def do(*commands: Any) -> list[str]:
+        return [one.get("code", "held") for one in bodies(engine.apply(commands), *commands)]
+
+    assert do(hold(1, 1, 10)) == ["held"]
+    assert do(hold(2, 2, 10), hold(3, 3, 5)) == ["held", "captcha_required"], "in one batch as in two"
+    assert do(hold(4, 1, 5)) == ["captcha_required"], "nor has a network more for having been first"
+    assert do(hold(5, 3, 4), hold(6, 4, 2)) == ["held", "held"], "what most fans take is not asked for a proof"
+    assert do(hold(7, 3, 10, Proof.FRESH)) == ["held"]
+    books.pass_time(HOLD_SECONDS + 1)
+    assert do(hold(8, 3, 10), hold(9, 3, 10), hold(10, 3, 10)) == ["held"] * 3, "one network alone has its own bound"
+    assert do(hold(11, 4, 5)) == ["captcha_required"]
 
 
 def test_the_picture_tells_what_came_from_each_network(books: Books) -> None:

@@ -13,7 +13,7 @@ from booking_lane.commands import Command
 from db.audit.invariants import audit
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies, body
 from tests.integration.engine.test_prices import issued
-from tests.unit.booking_lane.asks import cancel, checkout, confirm, fail, release, reserve, sweep
+from tests.unit.booking_lane.asks import cancel, checkout, confirm, fail, keep, release, reserve, sweep
 from workers.engine.engine import Applied, Engine
 
 A1, A2, A3 = (1, 1, 1), (1, 1, 2), (1, 1, 3)
@@ -248,6 +248,70 @@ def test_a_failed_payment_leaves_the_seats_and_another_may_follow(till: Till) ->
     assert second != payment
     till.pay(second)
     assert told(till.confirm(second, hold, A1))["status"] == "succeeded"
+
+
+def await_bank(till: Till, hours: int, *seats: tuple[int, int, int]) -> tuple[uuid.UUID, uuid.UUID]:
+    """A hold, and its payment that a bank works on, of an event that waits so long for banks."""
+    till.books.connection.execute("UPDATE room SET payment_term_hours = %s WHERE event_id = %s", (hours, till.event))
+    hold = till.hold(FAN, *seats)
+    _, payment = till.check_out(FAN, hold)
+    till.books.connection.execute(
+        "UPDATE payment SET state = 'open', provider_ref = 'x' WHERE payment_id = %s", (payment,)
+    )
+    assert till.engine.apply([keep(till.event, FAN, payment, hold)]).outcomes == ()
+    return hold, payment
+
+
+def test_a_bank_that_takes_days_has_the_events_term_and_no_more(till: Till) -> None:
+    hold, payment = await_bank(till, 72, A1)
+    row = till.hold_row(hold)
+    assert row["expires_at"] > row["created_at"] + dt.timedelta(hours=71)
+    assert till.row(payment)["expires_at"] == row["expires_at"]
+    before = till.books.everything()
+    till.engine.apply([keep(till.event, FAN, payment, hold)])
+    assert till.books.everything() == before, "said once more, it keeps the seats no longer"
+    till.books.pass_time(71 * 3600)
+    till.engine.apply([sweep(till.event)])
+    assert till.books.statuses() == {A1: "reserved"}
+    assert audit(till.books.database_url, grace_seconds=GRACE_SECONDS) == []
+    till.pay(payment)
+    assert told(till.confirm(payment, hold, A1))["status"] == "succeeded"
+    assert till.books.statuses() == {A1: "booked"}
+
+
+def test_a_bank_that_refuses_days_later_frees_the_seats(till: Till) -> None:
+    hold, payment = await_bank(till, 72, A1)
+    till.books.pass_time(48 * 3600)
+    assert told(till.engine.apply([fail(till.event, FAN, payment, hold)]))["problem"]["code"] == "payment_failed"
+    assert (till.books.statuses(), till.hold_row(hold)["state"]) == ({}, "lapsed")
+    till.hold(OTHER, A1)
+    assert audit(till.books.database_url, grace_seconds=GRACE_SECONDS) == []
+
+
+def test_a_bank_that_is_too_late_buys_what_is_free_or_pays_back(till: Till) -> None:
+    hold, payment = await_bank(till, 72, A1)
+    till.books.pass_time(73 * 3600)
+    till.engine.apply([sweep(till.event)])
+    assert till.books.statuses() == {}
+    till.hold(OTHER, A1)
+    till.pay(payment)
+    assert told(till.confirm(payment, hold, A1))["problem"]["refundCause"] == "seats_gone"
+
+
+def test_no_seat_is_kept_for_a_bank_without_a_term_nor_after_the_sale(till: Till) -> None:
+    hold, payment = await_bank(till, 0, A1)
+    row = till.hold_row(hold)
+    assert (till.row(payment)["processing_at"], row["expires_at"] < row["created_at"] + dt.timedelta(hours=1)) == (
+        None,
+        True,
+    )
+    till.books.connection.execute(
+        "UPDATE event SET off_sale_at = now() + interval '5 hours' WHERE event_id = %s", (till.event,)
+    )
+    till.books.connection.execute("UPDATE room SET payment_term_hours = 72 WHERE event_id = %s", (till.event,))
+    till.engine.apply([keep(till.event, FAN, payment, hold)])
+    (sale,) = till.books.rows("SELECT off_sale_at FROM event WHERE event_id = %s", till.event)
+    assert till.hold_row(hold)["expires_at"] == sale["off_sale_at"]
 
 
 def test_what_was_paid_never_fails(till: Till) -> None:

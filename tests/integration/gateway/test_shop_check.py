@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import http.server
 import json
-from collections.abc import AsyncIterator, Mapping
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -35,6 +37,8 @@ from gateway.line.restoring import Restoring
 from gateway.shops import seen as seen_passes
 from gateway.shops.addresses import with_arrival
 from gateway.shops.check import ShopChecks
+from gateway.shops.probing import ShopProbes
+from gateway.shops.settings import ShopSettings
 from gateway.wire.settings import LimitSettings
 from waiting_room.autopilot import start
 from waiting_room.autopilot import steer as steering
@@ -42,6 +46,7 @@ from waiting_room.keys import room_channel
 from waiting_room.line import Line
 from waiting_room.model import read_news
 from waiting_room.settings import LineSettings
+from waiting_room.shop_figures import Pushed, ShopFigures
 from waiting_room.shop_passes import ShopPass, ShopPasses, agent_hash, audience
 
 SECRET: Final = "a secret of this test"
@@ -475,12 +480,90 @@ async def test_a_shops_room_is_steered_and_changed_as_every_room_and_stands_in_n
 async def test_the_autopilot_raises_a_shops_rate_whatever_the_lanes_do(site: Site) -> None:
     event_id = await site.make({"capacity": 0})
     await site.line.join(event_id, 7)
-    full = sight_of_shop(await site.line.counts(event_id))
+    full = sight_of_shop(await site.line.counts(event_id), shop_of(origin=SHOP), None)
     assert (full.waiting, full.slots_free, full.p95_ms, full.backlog) == (1, 0, None, 0)
     first = start(1200, full.at_seconds)
     assert steering(first, full, 1200, 500).cause == "capacity"
     free = msgspec.structs.replace(full, slots_free=10)
     assert steering(first, free, 1200, 500).shows_per_minute > first.shows_per_minute
+
+
+class _Shop(http.server.BaseHTTPRequestHandler):
+    """A shop that answers by its path, and notes what it was asked."""
+
+    asked: ClassVar[list[str]] = []
+
+    def log_message(self, *_: object) -> None: ...
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send_response({"/broken": 503, "/moved": 302}.get(self.path, 200))
+        self.send_header("Location", "/elsewhere")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+
+@pytest.fixture
+def shop_url() -> Iterator[str]:
+    _Shop.asked.clear()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Shop) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+async def test_a_shops_probe_url_is_looked_at_by_one_gateway_at_a_time(site: Site, shop_url: str) -> None:
+    event_id = await site.make(probe_url=f"{shop_url}/checkout")
+    figures = ShopFigures(site.client)
+    assert await figures.may_look(event_id + 1, 60)
+    assert not await figures.may_look(event_id + 1, 60), "another gateway has looked"
+    settings = ShopSettings(probe_seconds=0.2)
+    probes = [ShopProbes(site.rooms, figures, settings, public_only=False, now=lambda: site.clock[0]) for _ in range(2)]
+    keepers = [asyncio.create_task(one.keep_looking()) for one in probes]
+    try:
+        async with asyncio.timeout(30):
+            while (found := await figures.of(event_id, site.clock[0])) is None or found.asked < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert (found.is_fresh, found.failed, found.source) == (True, 0, "probe")
+        assert found.p95_ms > 0
+        assert set(_Shop.asked) == {"/checkout"}
+    finally:
+        for keeper in keepers:
+            keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)
+        for one in probes:
+            await one.close()
+    await figures.forget_looks(event_id)
+    assert await figures.of(event_id, site.clock[0]) is None
+    await figures.take(event_id, Pushed(site.clock[0], 420, 1840, 3, 10))
+    told = await figures.of(event_id, site.clock[0])
+    assert told is not None
+    assert (told.p95_ms, told.per_second, told.source) == (420, 184, "pushed")
+
+
+async def test_a_look_follows_no_redirect_and_goes_where_probes_may_alone(site: Site, shop_url: str) -> None:
+    figures = ShopFigures(site.client)
+
+    def probes(*, public_only: bool = False, **settings: Any) -> ShopProbes:
+        return ShopProbes(
+            site.rooms, figures, ShopSettings(**settings), public_only=public_only, now=lambda: site.clock[0]
+        )
+
+    made = [probes(), probes(public_only=True), probes(public_only=True, probe_networks="127.0.0.0/8")]
+    free, public, inside = made
+    try:
+        assert not (await free.look(f"{shop_url}/checkout")).is_failed
+        assert not (await free.look(f"{shop_url}/moved")).is_failed
+        assert (await free.look(f"{shop_url}/broken")).is_failed
+        assert _Shop.asked == ["/checkout", "/moved", "/broken"]
+        assert (await public.look(f"{shop_url}/checkout")).is_failed
+        assert len(_Shop.asked) == 3, "no connection was made"
+        assert not (await inside.look(f"{shop_url}/checkout")).is_failed
+        assert (await free.look("http://127.0.0.1:1/")).is_failed
+    finally:
+        for one in made:
+            await one.close()
 
 
 def test_many_passes_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from admitone.settings import Settings
@@ -27,7 +27,9 @@ from workers.settings import WorkerSettings
 STALLED_SECONDS_MAX = 30
 
 
-def main(folder: Path) -> None:
+def stopping_at(folder: Path) -> Callable[[str], None]:
+    """A probe that stops where ``folder`` says."""
+
     def probe(point: str) -> None:
         stop = folder / point
         if not stop.exists():
@@ -37,6 +39,11 @@ def main(folder: Path) -> None:
         while stop.exists() and time.monotonic() < until:
             time.sleep(0.01)
 
+    return probe
+
+
+def main(folder: Path) -> None:
+    probe = stopping_at(folder)
     apply = Engine.apply
 
     def taken_then_apply(engine: Engine, commands: Sequence[Command]) -> Applied:

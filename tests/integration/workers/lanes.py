@@ -58,6 +58,14 @@ class Lanes:
         self.pools.append(service)
         return service
 
+    def cashier(self) -> Service:
+        """Start a cashier that heeds `stop_at`, and is there again at once when it is killed."""
+        log = self.folder / "cashier.log"
+        process = start_module("tests.integration.workers.cashiers", str(self.folder), log=log, environ=self.environ)
+        service = Service(log.stem, process, log)
+        self.pools.append(service)
+        return service
+
     def await_workers(self, pools: int = 1) -> None:
         """Until every lane has a living worker of each pool."""
         await_true("workers listen", lambda: all(len(self.alive(lane)) >= pools for lane in range(LANES)), 20)

@@ -493,6 +493,21 @@ def test_a_fan_is_told_before_the_hold_ends(desk: Desk, smtp: SmtpServer) -> Non
     assert [row[0] for row in desk.messages()] == ["hold_ending"]
 
 
+def test_a_fan_is_told_once_that_a_bank_refused_days_later(desk: Desk, smtp: SmtpServer) -> None:
+    desk.contact("ada@example.org")
+    desk.db.execute(
+        "INSERT INTO payment (event_id, payment_id, reservation_id, user_id, provider, state, amount, currency,"
+        "                     created_at, expires_at, ended_at, processing_at)"
+        " SELECT event_id, gen_random_uuid(), gen_random_uuid(), %s, 'test', 'failed', 4900, 'EUR', now(), now(),"
+        "        now(), CASE WHEN bank THEN now() END FROM event, (VALUES (true), (false)) AS b (bank)",
+        (FAN,),
+    )
+    told = desk.told(**by(smtp))
+    told.telling()
+    told.telling()
+    assert [row[0] for row in desk.messages()] == ["payment_failed"]
+
+
 def test_what_no_key_opens_is_a_dead_letter_and_keeps_nobody_waiting(desk: Desk, smtp: SmtpServer) -> None:
     desk.contact("ada@example.org")
     desk.contact("eve@example.org", fan=8)

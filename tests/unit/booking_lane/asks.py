@@ -15,6 +15,7 @@ from booking_lane.commands import (
     Extend,
     Fail,
     Give,
+    Keep,
     Leave,
     Release,
     Reserve,
@@ -95,6 +96,10 @@ def batch(*commands: Command, lane: int = 0, origin: str = "a gateway") -> Batch
 def confirm(event: int, fan: int, payment: uuid.UUID, hold: uuid.UUID | str, *seats: Seat, **fields: Any) -> Confirm:
     hold = uuid.UUID(hold) if isinstance(hold, str) else hold
     return Confirm(**_head(event, fan, fields), payment_id=payment, reservation_id=hold, seats=seats)
+
+
+def keep(event: int, fan: int, payment: uuid.UUID, hold: uuid.UUID, **fields: Any) -> Keep:
+    return Keep(**_head(event, fan, fields), payment_id=payment, reservation_id=hold)
 
 
 def fail(event: int, fan: int, payment: uuid.UUID, hold: uuid.UUID | str, **fields: Any) -> Fail:

@@ -29,6 +29,7 @@ from tests.unit.booking_lane.asks import (
     extend,
     fail,
     give,
+    keep,
     leave,
     release,
     reserve,
@@ -119,6 +120,7 @@ EVERY_KIND = (
     sweep(9),
     confirm(1, 2, uuid.uuid4(), uuid.uuid4(), (1, 2, 3)),
     fail(1, 2, uuid.uuid4(), uuid.uuid4()),
+    keep(1, 2, uuid.uuid4(), uuid.uuid4()),
 )
 
 

@@ -29,6 +29,10 @@ NO_ADDRESSES = {
     ("app.py", "/"): "what the setting means where it is empty",
     ("captcha/altcha.py", "/api/captcha/challenge"): "as the routes know it; put below the root where it is told",
     ("captcha/recaptcha.py", "/"): "the end of another site's address",
+    ("contract/shops.py", "/"): "a path of another site",
+    ("contract/shops.py", "/cart"): "a path of another site",
+    ("contract/shops.py", "/checkout"): "a path of another site",
+    ("contract/shops.py", "/checkout/webhook"): "a path of another site",
     ("express.py", "/"): "between the parts of a path as the routes know it",
     ("health/readiness.py", "/"): "a folder of sockets",
     ("health/readiness.py", "/.s.PGSQL."): "a socket",
@@ -60,11 +64,15 @@ NO_ADDRESSES = {
     ("shops/asked.py", "/"): "between the parts of a path",
     ("shops/check.py", "/gate/{event_id}"): "the check's name among the metrics",
     ("shops/check.py", "/"): "another site's front door",
+    ("shops/proxies.py", "/gate/7"): "what the shipped files have in place of the room's own",
     ("wire/addresses.py", "/"): "the function itself",
 }
 """Texts of Python that begin with a slash and are no addresses, by file, with what they are."""
 LOADS = r"\b(?:fetch|EventSource|location\.(?:assign|replace)|sendBeacon)\([^)]*"
-TOLD_ADDRESSES = {"scan-worker.js": "it loads its own scope, and what its page asks for"}
+TOLD_ADDRESSES = {
+    "scan-worker.js": "it loads its own scope, and what its page asks for",
+    "widget.js": "it loads what stands beside it, below the address that it was loaded from itself",
+}
 
 
 def _paths_of(file: Path) -> Iterator[tuple[int, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -150,8 +151,10 @@ async def test_what_is_closed_cannot_be_paid(counter: Counter) -> None:
 async def test_what_a_bank_works_on_is_neither_closed_nor_paid(counter: Counter) -> None:
     ask = await counter.opened()
     counter.books.delay(counter.name)
-    assert (await counter.provider.look(ask)).standing is Standing.PENDING
-    assert (await counter.provider.close(ask)).standing is Standing.PENDING
+    # Mollie's methods of ours are decided within minutes, so nobody waits days for it.
+    waits = Standing.PROCESSING if isinstance(counter.books, StripeBooks) else Standing.PENDING
+    assert (await counter.provider.look(ask)).standing is waits
+    assert (await counter.provider.close(ask)).standing is waits
     counter.pay()
     assert (await counter.provider.look(ask)).standing is Standing.CAPTURED
 
@@ -206,6 +209,32 @@ async def test_a_key_that_is_refused_waits_for_an_operator_and_is_not_told(kind:
         await provider.end()
     assert "wrong_and_secret" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+async def test_stripe_takes_debits_where_the_event_waits_for_banks_and_closes_what_one_refused() -> None:
+    books = StripeBooks()
+    with serving(books) as address:
+        provider = stripe_at(address)
+        for waits, currency, methods in (
+            (True, "EUR", ["card", "sepa_debit"]),
+            (True, "USD", ["card"]),
+            (False, "EUR", ["card"]),
+        ):
+            ask = PaymentAsk(7, uuid.uuid4(), PRICE, currency, may_take_days=waits)
+            opened = await provider.open(ask)
+            assert books.intents[opened.provider_ref]["payment_method_types"] == methods
+        ask = PaymentAsk(7, uuid.uuid4(), PRICE, "EUR", may_take_days=True)
+        opened = await provider.open(ask)
+        there = await provider.open_there(dataclasses.replace(ask, provider_ref=opened.provider_ref))
+        paid = dataclasses.replace(ask, provider_ref=there.provider_ref)
+        books.delay(str(ask.payment_id))
+        assert (await provider.look(paid)).standing is Standing.PROCESSING
+        books.refuse(str(ask.payment_id))
+        assert (await provider.look(paid)).standing is Standing.OPEN, "Stripe would let the fan try again"
+        assert (await provider.close(paid)).standing is Standing.CLOSED
+        books.pay(str(ask.payment_id))
+        assert (await provider.look(paid)).standing is Standing.CLOSED
+        await provider.end()
 
 
 async def test_nobody_there_is_a_provider_that_is_away() -> None:

@@ -73,9 +73,23 @@ def test_a_shop_on_our_host_is_not_sent_back_to_the_line() -> None:
     for path in ("/wait/7?to=x", "/wait/7", "/gate/7/forward"):
         assert return_address(SHOP, "https://shop.example" + path) == DOOR
     assert return_address(SHOP, "https://shop.example/waiting") == "https://shop.example/waiting"
-    assert waiting_address(addresses.origin(), 7, "https://shop.example/a?b=c&d") == (
+    assert waiting_address(SHOP, 7, "https://shop.example/a?b=c&d") == (
         "https://shop.example/wait/7?to=https%3A%2F%2Fshop.example%2Fa%3Fb%3Dc%26d"
     )
+
+
+def test_a_shop_with_our_pages_at_its_own_host_is_not_sent_back_to_them() -> None:
+    token = addresses._served.set(addresses.PublicAddress.of("https://wait.example/line"))
+    try:
+        shop = Shop(origin="https://shop.example", own_page=True)
+        assert waiting_address(shop, 7, DOOR) == (
+            "https://shop.example/line/wait/7?to=https%3A%2F%2Fshop.example%2F"
+        ), "at the shop's host, below our path"
+        for path in ("/line/wait/7?to=x", "/line/wait/7/go", "/line/gate/7"):
+            assert return_address(shop, "https://shop.example" + path) == DOOR
+        assert return_address(shop, "https://shop.example/wait/7") == "https://shop.example/wait/7", "the shop's own"
+    finally:
+        addresses._served.reset(token)
 
 
 def test_a_host_that_the_shop_does_not_list_is_not_believed() -> None:

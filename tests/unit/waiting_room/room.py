@@ -73,6 +73,10 @@ class Room:
             await self.client.hset(
                 self.keys["seen"], mapping={fan: int(at_ms) - older_ms for fan, at_ms in seen.items()}
             )
+        leases = await self.client.hgetall(self.keys["leases"])
+        for name, lease in leases.items():
+            at_ms, _, told = lease.partition(b":")
+            await self.client.hset(self.keys["leases"], name, b"%d:%s" % (int(at_ms) - older_ms, told))
         for name in ("away", "called", "admitted", "acted", "idle"):
             times = await self.client.zrange(self.keys[name], 0, -1, withscores=True)
             if times:

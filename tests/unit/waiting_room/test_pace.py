@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import pytest
 from redis import asyncio as aioredis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from waiting_room.limits import Paced, Paces, allow, stand_proof
 
@@ -63,6 +66,41 @@ async def test_commands_of_one_turn_are_counted_one_after_the_other(client: aior
     answers = await asyncio.gather(*asked)
     assert [answer.left for answer in answers[:6]] == [5, 4, 3, 2, 1, 0]
     assert [answer.over for answer in answers[6:]] == ["fan", "", "", "", "", "network"]
+
+
+async def test_commands_that_come_while_others_are_counted_go_together(
+    client: aioredis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = paces(client)
+    sent: list[tuple[int, int]] = []
+    count = counted._count
+
+    async def noting(event: int, commands: Any) -> Any:
+        sent.append((event, len(commands)))
+        return await count(event, commands)
+
+    monkeypatch.setattr(counted, "_count", noting)
+    first = counted.count(1, 7, "198.51.100.0/24")
+    await asyncio.sleep(0)
+    later = [counted.count(1, 7, "198.51.100.0/24")]
+    await asyncio.sleep(0)
+    later += [counted.count(1, 7, "198.51.100.0/24"), counted.count(2, 7, "198.51.100.0/24")]
+    answers = await asyncio.gather(first, *later)
+    assert [answer.left for answer in answers] == [5, 4, 3, 5]
+    assert sorted(sent) == [(1, 1), (1, 2), (2, 1)], "another event does not wait"
+    assert (await counted.count(1, 7, "198.51.100.0/24")).left == 2, "and it goes on"
+
+
+async def test_what_waits_behind_a_trip_that_is_given_up_is_given_up_too(client: aioredis.Redis) -> None:
+    counted = paces(client)
+    first = counted.count(1, 7, "198.51.100.0/24")
+    await asyncio.sleep(0)
+    behind = counted.count(1, 7, "198.51.100.0/24")
+    for sending in counted._of_events[1].sending:
+        sending.cancel()
+    assert [type(one) for one in await asyncio.gather(first, behind, return_exceptions=True)] == [
+        RedisConnectionError
+    ] * 2
 
 
 async def test_who_does_not_wait_for_the_answer_is_counted(client: aioredis.Redis) -> None:

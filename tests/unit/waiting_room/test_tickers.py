@@ -69,3 +69,12 @@ async def test_a_lease_that_is_not_renewed_ends_by_redis_clock(client: aioredis.
     await staying.renew()
     assert await client.zcard(TICKERS) == 1
     assert {staying.rank(event) for event in EVENTS} == {TICKER}
+
+
+async def test_a_process_of_an_older_release_shows(client: aioredis.Redis) -> None:
+    one, other = await _saw_each_other(client, 2)
+    assert one.all_read_lists
+    assert other.all_read_lists
+    await client.zadd(TICKERS, {"0" * 32: 2**43})
+    await one.renew()
+    assert not one.all_read_lists

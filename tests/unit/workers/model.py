@@ -16,6 +16,7 @@ from booking_lane.commands import (
     Extend,
     Fail,
     Give,
+    Keep,
     Leave,
     Release,
     Reserve,
@@ -145,7 +146,7 @@ class Model:
                 raise AssertionError("this model has one fan for all seats of a purchase: see test_handing_on")
             case Wait() | Leave() | Give():
                 raise NotImplementedError("the model knows no waiting list, and no guests")
-            case Sweep() | Confirm() | Fail():
+            case Sweep() | Confirm() | Fail() | Keep():
                 return {"ok"}
 
     def _expect_reserve(self, command: Reserve, now: dt.datetime) -> str:

@@ -14,6 +14,7 @@ from tests.unit.workers.hall import EVENT, HOLD_SECONDS, SEATS, Hall
 from workers.engine.book import Book
 from workers.engine.commands import decide
 from workers.engine.conduct import STEPS_MAX
+from workers.engine.kept_networks import NetworkCounts
 from workers.engine.refused import Refused
 
 NETWORK = "198.51.100.0/24"
@@ -30,6 +31,11 @@ def opened(*commands: Reserve | Checkout, limits: int = 2, unbought: int = 3, ha
     return book
 
 
+def count(book: Book, *, seats: int = 0, unbought: float = 0.0) -> None:
+    book.networks[EVENT] = NetworkCounts()
+    book.networks[EVENT].put(NETWORK, seats, unbought, read_at=0.0)
+
+
 def outcome(book: Book, command: Reserve | Checkout) -> str:
     try:
         decide(book, command)
@@ -41,7 +47,7 @@ def outcome(book: Book, command: Reserve | Checkout) -> str:
 def test_a_network_without_proofs_has_two_limits_worth_and_a_proof_lifts_it() -> None:
     asks = [ask(fan, SEATS[fan]) for fan in range(6)]
     book = opened(*asks)
-    book.network_seats[EVENT, NETWORK] = NETWORK_SEATS_MIN - 2
+    count(book, seats=NETWORK_SEATS_MIN - 2)
     assert [outcome(book, one) for one in asks[:3]] == ["ok", "ok", "captcha_required"], "counted within a batch too"
     assert outcome(book, ask(3, SEATS[3], proof=Proof.STANDS)) == "ok"
     assert outcome(book, ask(4, SEATS[4], network="203.0.113.0/24")) == "ok", "another network"
@@ -53,10 +59,10 @@ def test_a_share_of_the_hall_where_the_operator_names_no_limits(limits: int, exp
     command = ask(1, SEATS[0])
     book = opened(command, limits=limits)
     share = network_seats_max(0, 10, book.hall_seats(EVENT))
-    book.network_seats[EVENT, NETWORK] = share - 1
+    count(book, seats=share - 1)
     assert outcome(book, command) == "ok"
     again = opened(command, limits=limits)
-    again.network_seats[EVENT, NETWORK] = share
+    count(again, seats=share)
     assert outcome(again, command) == expected
 
 
@@ -79,7 +85,7 @@ def test_what_networks_without_proofs_may_have(limits: int, hall_seats: int, of_
 def test_seats_taken_are_told_before_a_proof_is_asked() -> None:
     asks = [ask(1, SEATS[0], proof=Proof.FRESH), ask(2, SEATS[0])]
     book = opened(*asks)
-    book.network_seats[EVENT, NETWORK] = 1000
+    count(book, seats=1000)
     assert [outcome(book, one) for one in asks] == ["ok", "seats_taken"]
 
 
@@ -114,7 +120,7 @@ def test_who_is_refused_for_holds_that_ended_gives_up_the_grace_of_the_last() ->
 def test_seats_that_a_network_blocked_without_buying_count_too() -> None:
     command = ask(8, SEATS[0])
     book = opened(command)
-    book.network_unbought[EVENT, NETWORK] = 3 * NETWORK_SEATS_MIN
+    count(book, unbought=3 * NETWORK_SEATS_MIN)
     assert outcome(book, command) == "captcha_required", "another session of the same hoarder"
 
 

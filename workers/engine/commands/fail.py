@@ -23,7 +23,10 @@ def decide(book: Book, command: Fail) -> SettleResult:
         # What was paid is never told as failed: its confirmation is on its way.
         return SettleResult(version=0)
     if payment.is_open:
-        payments.hold_again(book, payment)
+        if payment.processing_at is None:
+            payments.hold_again(book, payment)
+        else:
+            payments.free(book, payment)
         payments.end(book, payment, PaymentState.FAILED, problem("payment_failed"))
     else:
         payments.repeat(book, payment)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from booking_lane.commands import BestAvailable, Give, Proof, Reserve, command_id_new
 from db.booking.charges import Charge, charge_of, noted
+from db.booking.conduct import LARGE_HOLD_SEATS
 from db.booking.events import EventRow
 from db.booking.holds import Hold
 from db.booking.results import HoldResult, breakdown, held_seats, named_seats
@@ -32,6 +33,9 @@ def needs(command: Reserve, batch: Needs) -> None:
         batch.lapsed_of.add(command.event_id)
     if command.network and not command.proof:
         batch.networks.add((command.event_id, command.network))
+        best = command.best_available
+        if (best.quantity if best is not None else len(command.seats)) >= LARGE_HOLD_SEATS:
+            batch.large_holds.add(command.event_id)
 
 
 def decide(book: Book, command: Reserve) -> HoldResult:

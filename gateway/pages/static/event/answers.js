@@ -56,6 +56,7 @@ export class OrderAnswers {
         eventId,
         name: text("name"),
         mail: text("mail"),
+        address: text("address"),
         attendees,
         answers,
         termsVersion: Number(fields.get("termsVersion") ?? 0),

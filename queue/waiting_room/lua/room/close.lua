@@ -2,9 +2,11 @@
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event; the rest is the operation's own
 
--- Every operation that changes something calls it last: it writes the pace and the histories, and publishes the news.
+-- Every operation that changes something calls it last: it writes the pace, the histories and the moves, and
+-- publishes the news.
 local function close()
   write_history()
+  write_moves()
   local changed = false
   for _, count in pairs(pace) do
     changed = changed or count ~= 0

@@ -101,6 +101,59 @@ local function forget_work(fans)
   redis.call('HDEL', TRIED, unpack(fans))
 end
 
+-- What this operation changes in the order of the two lines, other than by new places at the end, for gateways to count
+-- ranks by (ranks.lua). Each change is a class (o: ordinary, p: priority), a sign and a number: o-7 a place of score 7 was
+-- taken out, o+7 one came in, of3 the first three went. A single r says that whatever was known is to be asked anew.
+local moves = {}
+local CLASS = { [LINE] = 'o', [PRIORITY] = 'p' }
+local function moved(line, sign, number)
+  moves[#moves + 1] = CLASS[line] .. sign .. number
+end
+
+local MOVES_BYTES_MAX = 262144
+local MOVES_BYTES_KEPT = 131072
+local function write_moves()
+  if #moves == 0 then
+    return
+  end
+  local bytes = redis.call('APPEND', MOVES, int(now) .. ' ' .. table.concat(moves, ' ') .. ';')
+  if bytes > MOVES_BYTES_MAX then
+    redis.call('SET', MOVES, redis.call('GETRANGE', MOVES, bytes - MOVES_BYTES_KEPT, -1))
+    redis.call('HINCRBY', CONFIG, 'moves_from', bytes - MOVES_BYTES_KEPT)
+  end
+end
+
+-- When each list's lease was renewed last, in ms (listing.lua); 0 for one that ended long ago.
+local renewed = {}
+local function renewed_at(list)
+  if not renewed[list] then
+    renewed[list] = tonumber(string.match(redis.call('HGET', LEASES, list) or '', '^%d+')) or 0
+  end
+  return renewed[list]
+end
+
+-- When a fan was last heard from, in ms, given what `seen` and `listed` have of the fan: a fan on a list is heard from
+-- whenever its lease is renewed.
+local function heard_at(seen, listed)
+  local at = tonumber(seen) or 0
+  if listed then
+    for list in string.gmatch(listed, '%S+') do
+      at = math.max(at, renewed_at(list))
+    end
+  end
+  return at
+end
+
+-- When each of the fans was last heard from.
+local function heard_of(fans)
+  local seen, listed = redis.call('HMGET', SEEN, unpack(fans)), redis.call('HMGET', LISTED, unpack(fans))
+  local heard = {}
+  for i = 1, #fans do
+    heard[i] = heard_at(seen[i], listed[i])
+  end
+  return heard
+end
+
 -- End the places of fans who stand in the sorted set `where`.
 local function end_places(fans, where, state)
   if #fans == 0 then
@@ -123,9 +176,15 @@ local function end_places(fans, where, state)
   if where == ADMITTED then
     forget_work(fans)
   end
-  redis.call('ZREM', where, unpack(fans))
+  -- The door has taken those whom it walks past out of the line already.
+  if redis.call('ZREM', where, unpack(fans)) > 0 and CLASS[where] then
+    for i = 1, #fans do
+      moved(where, '-', string.match(places[i], '^%d+'))
+    end
+  end
   redis.call('HDEL', PLACES, unpack(fans))
   redis.call('HDEL', SEEN, unpack(fans))
+  redis.call('HDEL', LISTED, unpack(fans))
   redis.call('HDEL', MISSED, unpack(fans))
   redis.call('HDEL', SHOWN, unpack(fans))
   remember_ended(ended, top)
@@ -136,6 +195,11 @@ local function take_over(fan, owner, where)
   local place = redis.call('HGET', PLACES, owner)
   redis.call('ZADD', where, redis.call('ZSCORE', where, owner), fan)
   redis.call('ZREM', where, owner)
+  if CLASS[where] then
+    local score = string.match(place, '^%d+')
+    moved(where, '-', score)
+    moved(where, '+', score)
+  end
   for _, kept in ipairs({ PLACES, SEEN, MISSED, SHOWN }) do
     local value = redis.call('HGET', kept, owner)
     if value then
@@ -143,6 +207,7 @@ local function take_over(fan, owner, where)
       redis.call('HDEL', kept, owner)
     end
   end
+  redis.call('HDEL', LISTED, owner)
   local history = redis.call('HGET', HISTORY, owner)
     or room.histories_before and redis.call('HGET', HISTORY_BEFORE, owner)
   if history then
@@ -164,8 +229,10 @@ local function back_in_line(fans, where)
   local members = { [LINE] = {}, [PRIORITY] = {} }
   for i, fan in ipairs(fans) do
     local line = members[line_of(places[i])]
-    line[#line + 1] = string.match(places[i], '^%d+')
+    local score = string.match(places[i], '^%d+')
+    line[#line + 1] = score
     line[#line + 1] = fan
+    moved(line_of(places[i]), '+', score)
     if where == AWAY or where == IDLE then
       note(fan, 'back')
     end

@@ -48,7 +48,9 @@ local function restore_place(fan, owner, token)
   local score = score_of(epoch, number)
   forget_ended(fan)
   put_place(fan, score, token.joined_at, 0, token.of_priority)
-  redis.call('ZADD', token.of_priority and PRIORITY or LINE, int(score), fan)
+  local line = token.of_priority and PRIORITY or LINE
+  redis.call('ZADD', line, int(score), fan)
+  moved(line, '+', int(score))
   note(fan, 'restored')
   if token.of_priority then
     note(fan, 'preferred')

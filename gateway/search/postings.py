@@ -1,0 +1,254 @@
+"""The events on show in memory, as sets of numbers: for each word, value and day those that have it.
+
+Two sets of ten thousand events are compared in some microseconds, where Postgres reads each event's row.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+import sys
+from array import array
+from bisect import insort
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from pyroaring import BitMap
+
+from db.events.sale import EventState
+from db.search.asking import WORTH_OF_PLACE, Meaning, level_of
+from db.search.folding import fold, words
+from db.search.reading import Wanted
+from db.search.statements import WHOLE_OF
+from db.search.terms import Where
+from gateway.search.moments import micros
+from gateway.search.spellings import Spellings
+
+DAY: Final = 86_400_000_000
+"""In microseconds."""
+
+_TERM: Final = re.compile(r"'([^']+)':(\S+)")
+"""A word of a ``tsvector`` and where it stands. No folded word has an apostrophe."""
+
+_KEYS: Final = tuple(WHOLE_OF)
+PLACE_OF_KEY: Final = {
+    "artist_key": Where.ARTIST,
+    "name_key": Where.NAME,
+    "town_key": Where.VENUE,
+    "venue_key": Where.VENUE,
+}
+
+
+class Row(NamedTuple):
+    """A row of ``event_search``. ``terms`` is the text of the ``tsvector``, moments are microseconds since 1970."""
+
+    event_id: int
+    is_available: bool
+    terms: str
+    artist_key: str
+    name_key: str
+    town_key: str
+    venue_key: str
+    town: str
+    tag_keys: list[str]
+    month: str
+    state: str
+    currency: str
+    date: int
+    on_sale: int
+    off_sale: int
+    price_from: int | None
+    price_band: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A word of a search: the events that have it, and for each worth, the best first, those in which it is worth so
+    much at least by one of its meanings.
+    """
+
+    every: BitMap
+    levels: Sequence[tuple[int, BitMap]]
+
+
+class Postings:
+    """The events on show. A set holds an event's slot, which another event gets once the first is gone."""
+
+    def __init__(self) -> None:
+        self.spellings = Spellings()
+        self._slots: dict[int, int] = {}
+        self._gone: list[int] = []
+        self._shapes = array("q")
+        """For each slot the hash of what a row says, without whether seats are free."""
+        self.event_ids = array("q")
+        self.dates = array("q")
+        self.on_sale = array("q")
+        self.off_sale = array("q")
+        self.bands = array("b")
+        self.keys = {column: array("q") for column in _KEYS}
+        """For each slot the hash of each of its whole texts."""
+        self.values: dict[str, list[str]] = {"town": [], "month": [], "currency": []}
+        self.of_word: dict[Where, dict[str, BitMap]] = {where: {} for where in Where}
+        self._of_weight = {where.value: of_word for where, of_word in self.of_word.items() if where is not Where.TAG}
+        self.of_value: dict[str, dict[Any, BitMap]] = {
+            name: {} for name in ("town", "town_key", "tag", "month", "currency", "price", "band")
+        }
+        self.of_day: dict[int, BitMap] = {}
+        self.days: list[int] = []
+        self.every = BitMap()
+        self.available = BitMap()
+        self.cancelled = BitMap()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def write(self, rows: Iterable[Row], gone: Iterable[int] = ()) -> None:
+        """Take in these events as they are now, and forget those of the ids that are gone."""
+        new = []
+        old = BitMap(self._slots[event_id] for event_id in gone if event_id in self._slots)
+        for row in rows:
+            slot = self._slots.get(row.event_id)
+            if slot is None or self._shapes[slot] != _shape(row):
+                new.append(row)
+                if slot is not None:
+                    old.add(slot)
+            elif row.is_available:
+                self.available.add(slot)
+            else:
+                self.available.discard(slot)
+        if old:
+            self._remove(old)
+        for row in new:
+            self._add(row)
+
+    def _remove(self, slots: BitMap) -> None:
+        for sets in (*self.of_word.values(), *self.of_value.values(), self.of_day):
+            for one in sets.values():
+                if one.intersect(slots):
+                    one -= slots
+        for one in (self.every, self.available, self.cancelled):
+            one -= slots
+        for slot in slots:
+            del self._slots[self.event_ids[slot]]
+        self._gone += slots
+
+    def _add(self, row: Row) -> None:
+        slot = self._slots[row.event_id] = self._slot()
+        self._shapes[slot], self.event_ids[slot], self.bands[slot] = _shape(row), row.event_id, row.price_band
+        self.dates[slot], self.on_sale[slot], self.off_sale[slot] = row.date, row.on_sale, row.off_sale
+        for column, keys in self.keys.items():
+            keys[slot] = hash(getattr(row, column))
+        of_weight, of_tag = self._of_weight, self.of_word[Where.TAG]
+        for word, at in _TERM.findall(row.terms):
+            for position in at.split(",") if "," in at else (at,):
+                # Postgres does not write the last of its weights.
+                of_word = of_weight.get(position[-1], of_tag)
+                if word in of_word:
+                    of_word[word].add(slot)
+                else:
+                    of_word[word] = BitMap((slot,))
+                    if word[0] != "=":
+                        self.spellings.add(word)
+        for name, value in (
+            ("town", row.town),
+            ("town_key", row.town_key),
+            *(("tag", tag) for tag in row.tag_keys),
+            ("month", row.month),
+            ("currency", row.currency),
+            ("price", row.price_from),
+            ("band", (row.currency, row.price_band)),
+        ):
+            of_value = self.of_value[name]
+            if value in of_value:
+                of_value[value].add(slot)
+            else:
+                of_value[value] = BitMap((slot,))
+        for name, values in self.values.items():
+            values[slot] = sys.intern(getattr(row, name))
+        day = row.date // DAY
+        if day not in self.of_day:
+            self.of_day[day] = BitMap()
+            insort(self.days, day)
+        self.of_day[day].add(slot)
+        self.every.add(slot)
+        if row.is_available:
+            self.available.add(slot)
+        if row.state == EventState.CANCELLED:
+            self.cancelled.add(slot)
+
+    def _slot(self) -> int:
+        if self._gone:
+            return self._gone.pop()
+        for numbers in (self._shapes, self.event_ids, self.dates, self.on_sale, self.off_sale, self.bands):
+            numbers.append(0)
+        for keys in self.keys.values():
+            keys.append(0)
+        for values in self.values.values():
+            values.append("")
+        return len(self.event_ids) - 1
+
+    def group(self, meanings: Sequence[Meaning]) -> Group:
+        """The events that have a word of a search."""
+        levels: dict[int, list[BitMap]] = {}
+        for meaning in meanings:
+            begun = list(self.spellings.beginning(meaning.word)) if meaning.begins else [meaning.word]
+            for where, worth in WORTH_OF_PLACE.items():
+                of_word = self.of_word[where]
+                sets = [of_word[word] for word in begun if word in of_word]
+                if sets:
+                    levels.setdefault(level_of(meaning.worth * worth / 10), []).extend(sets)
+        united = [(level, BitMap.union(*levels[level])) for level in sorted(levels, reverse=True)]
+        return Group(BitMap.union(*(one for _, one in united)) if united else BitMap(), united)
+
+    def filtered(self, wanted: Wanted) -> BitMap | None:
+        """The events that meet every condition beside the words; None where there is no condition."""
+        venue = self.of_word[Where.VENUE]
+        found = [
+            _united(venue[word] for word in self.spellings.beginning(begins) if word in venue)
+            for begins in words(wanted.venue)
+        ]
+        for name, value in (
+            ("town_key", fold(wanted.town)),
+            ("tag", fold(wanted.tag)),
+            ("month", wanted.month),
+            ("currency", wanted.currency),
+        ):
+            if value:
+                found.append(self.of_value[name].get(value, BitMap()))
+        if wanted.available:
+            found.append(self.available)
+        if wanted.price_min is not None or wanted.price_max is not None:
+            least, most = wanted.price_min or 0, wanted.price_max
+            prices = self.of_value["price"].items()
+            found.append(
+                _united(
+                    one
+                    for price, one in prices
+                    if price is not None and price >= least and (most is None or price < most)
+                )
+            )
+        if wanted.date_min is not None or wanted.date_max is not None:
+            found.append(self._between(wanted.date_min, wanted.date_max))
+        return BitMap.intersection(*found) if found else None
+
+    def _between(self, date_min: dt.datetime | None, date_max: dt.datetime | None) -> BitMap:
+        least = -math.inf if date_min is None else micros(date_min)
+        most = math.inf if date_max is None else micros(date_max)
+        found = BitMap()
+        for day, slots in self.of_day.items():
+            if day * DAY >= least and (day + 1) * DAY <= most:
+                found |= slots
+            elif (day + 1) * DAY > least and day * DAY <= most:
+                found |= BitMap(slot for slot in slots if least <= self.dates[slot] <= most)
+        return found
+
+
+def _shape(row: Row) -> int:
+    return hash((*row[2:8], tuple(row.tag_keys), *row[9:]))
+
+
+def _united(sets: Iterable[BitMap]) -> BitMap:
+    found = list(sets)
+    return BitMap.union(*found) if found else BitMap()
