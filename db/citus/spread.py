@@ -91,8 +91,8 @@ SPREAD: Final = {
         "admitone.doctor.rooms._COPIES_LEFT",
         "admitone.doctor.webhooks._UNSENT",
     ),
-    "It is about one event, which a subquery names only by a column of the query around it. Housekeeping runs it, or somebody"
-    " of the venue or a single fan waits for it.": (
+    "It is about one event, which a subquery names only by a column of the query around it. Housekeeping runs it, or"
+    " somebody of the venue or a single fan waits for it.": (
         "db.booking.housekeeping_sql.BOOKINGS_OF_ADMITTED",
         "db.booking.housekeeping_sql.FANS_WITH_HOLDS",
         "db.booking.live_holds.HOLDS_OF_FAN",
