@@ -56,6 +56,6 @@ LOCAL: Final = (
     "webhook_endpoint",
 )
 """Tables with an ``event_id`` that stay on the coordinator, because they are read across events: by who is to be told
-next, by what is looked for, by whose right it is, or by the next number of the site. The batch of bookings writes none of
-them.
+next, by what is looked for, by whose right it is, or by the next number of the site. The batch of bookings writes none
+of them.
 """
