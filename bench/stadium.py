@@ -207,7 +207,7 @@ def run(
         if payment_ms is not None:
             connection.execute("UPDATE event SET payments = 'test' WHERE event_id = %s", (event_id,))
     environ = {} if payment_ms is None else {"ADMITONE_PAYMENT_PROVIDERS": "test"}
-    programs = system.gateways(gateways, place_seconds=None, **environ)
+    programs = system.gateways(gateways, place_seconds=None, unguarded=False, **environ)
     # A payment takes two calls of the provider; by default a pool has 32 under way, and so opens 53 payments a second.
     slow = {"ADMITONE_PAYMENT_TEST_DELAY_MS": str(payment_ms), "ADMITONE_PAYMENT_AT_ONCE_MAX": "200"}
     worker = system.worker(**environ, **(slow if environ else {}))

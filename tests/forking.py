@@ -292,13 +292,13 @@ def _run(module: str) -> None:
     """Run the module and end the process as Python does, but let the kernel free what there is: Python would touch, and
     thereby copy, all that the process shares with the others. That took longer than to start a command.
     """
-    code: object = 0
+    code = 0
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as end:
-        code = 0 if end.code is None else end.code
-        if not isinstance(code, int):
+        if not isinstance(end.code, int | None):
             raise
+        code = end.code or 0
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     sys.stdout.flush()

@@ -303,7 +303,7 @@ def measure(system: System, *, fans_count: int, seats: int, seconds: float, brow
         browsers: so many bots in real Chromium have a sale of their own; 0: none.
     """
     part = Part("bots")
-    gateway = system.gateways(1, place_seconds=None, **DEFENCES, **chromium.TRUSTED)[0]
+    gateway = system.gateways(1, place_seconds=None, unguarded=False, **DEFENCES, **chromium.TRUSTED)[0]
     system.worker(ADMITONE_HOLD_SECONDS="8", ADMITONE_HOLD_GRACE_SECONDS="1")
     host, port = gateway.address
     mixes: dict[str, dict[str, int]] = {

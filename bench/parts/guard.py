@@ -47,7 +47,7 @@ class Side:
 
     def __init__(self, system: System, name: str, calls: int) -> None:
         self.name = name
-        (self.gateway,) = system.gateways(name=name, unguarded=name == OFF, **GUARD_DEFAULTS)
+        (self.gateway,) = system.gateways(1, place_seconds=None, unguarded=name == OFF, name=name, **GUARD_DEFAULTS)
         seats = -(-2 * calls // 10_000) * 10_000
         with system.connect() as connection:
             event_id = fans.new_event(connection, seats, RoomSeed(state=RoomState.OFF))

@@ -11,9 +11,8 @@ from elasticsearch import AsyncElasticsearch
 
 from db.search.reading import FACET_VALUES_MAX, Facets
 from gateway.search.catalogue import Search, Sort
+from gateway.search.moments import EPOCH, MICROSECOND
 from gateway.search.queries import (
-    EPOCH,
-    MICROSECOND,
     Pass,
     aggregations,
     asked_of_index,

@@ -89,7 +89,7 @@ def test_fans_wait_at_the_shops_own_host_by_its_banner_or_on_our_page(
     front: tuple[str, str, int], database_url: str, browser: Browser
 ) -> None:
     url, site, event_id = front
-    looks = Looks(read_zoomed=False)
+    looks = Looks(read_at_every_size=False)
     faults: list[str] = []
     guest, fan = browser.new_context(), browser.new_context()
     page = guest.new_page()

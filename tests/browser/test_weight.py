@@ -35,7 +35,7 @@ PAGES = (
     ("/ops/networks", ["networks.js"], 21_000),
     ("/ops/lanes", ["lanes.js"], 19_500),
     ("/ops/operators", ["operators.js"], 19_500),
-    ("/ops/shops", ["shops.js"], 21_000),
+    ("/ops/shops", ["shops.js"], 18_000),
     ("/scan", ["scan.js"], 24_000),
 )
 REQUESTS_OF_THE_EVENT_PAGE = 5

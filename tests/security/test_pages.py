@@ -250,7 +250,7 @@ def test_pages_say_what_they_may(site: Site, event_id: int, method: str, path: s
     # Shared links and search engines need the page's own address, and the name of the vocabulary.
     text = content.decode().replace(site.client().url, "").replace("https://schema.org", "")
     assert "http://" not in text.replace("http://www.w3.org/", "")
-    examples = "&#34;https://(?:(?:shop|push)\\.example\\.org|hooks\\.chat\\.example)/"
+    examples = "&#34;https://(?:shop\\.example&#34;|(?:(?:shop|push)\\.example\\.org|hooks\\.chat\\.example)/)"
     assert "https://" not in re.sub(examples, "", text), "but for the examples"
     # Within quotes a name may read like a handler, and is none.
     assert not re.search(r"<[a-z][^>]*\son[a-z]+=", re.sub('"[^"]*"', '""', text)), "a handler inline"

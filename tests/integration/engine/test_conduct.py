@@ -114,7 +114,7 @@ def test_large_holds_of_several_networks_block_a_twentieth_of_the_hall(books: Bo
     books.connection.execute("UPDATE room SET network_limits_max = 0 WHERE event_id = %s", (books.event,))
     engine = books.engine()
 
-    def hold(fan: int, network: int, quantity: int, proof: Proof = Proof.NONE) -> dict[str, Any]:
+    def hold(fan: int, network: int, quantity: int, proof: Proof = Proof.NONE) -> Any:
         return of_network(best(books.event, fan, 1, quantity), proof, f"198.51.{network}.0/24")
 
     def do(*commands: Any) -> list[str]:
