@@ -15,7 +15,7 @@ from typing import Final
 
 _ROWS: Final = re.compile(r"json_to_recordset\(%\(rows\)s\)(\s+)AS k \(event_id bigint,\s*([^()]+)\)")
 _EVENTS: Final = re.compile(r"unnest\(%\(event_ids\)s::bigint\[\]\) AS (\w+) \(event_id\)")
-_AMONG: Final = "= ANY (%(event_ids)s::bigint[])"
+_AMONG: Final = re.compile(r"= ANY ?\(%\(event_ids\)s::bigint\[\]\)")
 _CONDITION: Final = re.compile(r"/\* of one event: ([^@*]+)@ \*/")
 
 
@@ -26,5 +26,5 @@ def of_one_event(statement: str) -> str:
         r"(SELECT %(event_id)s::bigint AS event_id, r.*\1   FROM json_to_recordset(%(rows)s) AS r (\2)) AS k", statement
     )
     statement = _EVENTS.sub(r"(SELECT %(event_id)s::bigint AS event_id) AS \1", statement)
-    statement = _CONDITION.sub(r"\1%(event_id)s::bigint", statement)
-    return statement.replace(_AMONG, "= %(event_id)s::bigint")
+    statement = _AMONG.sub("= %(event_id)s::bigint", statement)
+    return _CONDITION.sub(r"\1%(event_id)s::bigint", statement)

@@ -48,6 +48,7 @@ LOCAL: Final = (
     "alarm_rule",
     "delivery",
     "event_search",
+    "invoice",
     "message",
     "operator_event_role",
     "operator_session",
@@ -55,5 +56,6 @@ LOCAL: Final = (
     "webhook_endpoint",
 )
 """Tables with an ``event_id`` that stay on the coordinator, because they are read across events: by who is to be told
-next, by what is looked for, or by whose right it is. The batch of bookings writes none of them.
+next, by what is looked for, by whose right it is, or by the next number of the site. The batch of bookings writes none
+of them.
 """
