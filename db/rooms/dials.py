@@ -219,7 +219,7 @@ class RoomDials:
     payment_term_hours: Annotated[
         int,
         Dial(
-            meaning="how long seats are kept for a fan whose bank takes days to pay, as by SEPA debit; 0: all pay at once",
+            meaning="how long seats are kept for a fan whose bank takes days, as by SEPA debit; 0: all pay at once",
             unit="h",
             most=480,
         ),
