@@ -127,7 +127,7 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "unknown_rule": Problem(404, "Unknown rule", "There is no such rule of networks; it was removed, or never made."),
     "lane_refused": Problem(409, "Lane refused", "The lane has no worker, or there are no such lanes."),
     "hand_over_pending": Problem(
-        409, "Hand-over pending", "Lanes have yet to hand over from earlier changes; see that they have workers."
+        503, "Hand-over pending", "Lanes have yet to hand over from earlier changes; see that they have workers."
     ),
     "too_many_rules": Problem(409, "Too many rules", "There would be more rules of networks than there may be."),
     "unknown_operator": Problem(404, "Unknown operator", "There is no such operator."),
