@@ -54,6 +54,11 @@ UPDATE alarm_receiver
 RETURNING {_COLUMNS}
 """  # noqa: S608 - of constants alone
 
+_REMOVE_NOTICES: Final[LiteralString] = "DELETE FROM alarm_notice WHERE receiver_id = %(receiver_id)s"
+"""First, because the sender of a notice writes to it before it writes to its receiver. The foreign key has the other
+order, in which the two could wait for each other.
+"""
+
 _REMOVE: Final[LiteralString] = "DELETE FROM alarm_receiver WHERE receiver_id = %(receiver_id)s"
 
 _TEST: Final[LiteralString] = """
@@ -208,7 +213,8 @@ async def remove_receiver(connection: AsyncConnection, receiver_id: int, operato
         UnknownReceiverError: there is no such receiver.
     """
     before = await _receiver(connection, receiver_id)
-    await connection.exec_driver_sql(_REMOVE, {"receiver_id": receiver_id})
+    for statement in (_REMOVE_NOTICES, _REMOVE):
+        await connection.exec_driver_sql(statement, {"receiver_id": receiver_id})
     await _log(connection, receiver_id, {"address": (_logged(before.channel, before.address), "")}, operator)
 
 

@@ -56,6 +56,13 @@ def provider() -> Iterator[Provider]:
         yield provider
 
 
+@pytest.fixture(scope="module")
+def club() -> Iterator[Provider]:
+    """One for all tests: another one at its address would have keys of its own, for which a gateway looks seldom."""
+    with Provider(CLUB_PORT) as club:
+        yield club
+
+
 def account(site: Site, mail: str, session: Client | None = None, **more: Any) -> Fan:
     """A fan who has just made an account by a mail's link, perhaps in a session that there was before."""
     body = {"link": LinkTokens(SECRET).sign_account_link(mail), "password": PASSWORD, **more}
@@ -298,7 +305,9 @@ def test_an_issuers_sign_in_is_the_account_of_the_address_that_it_verified(site:
     assert stranger.get("/api/account").json["mail"] is None
 
 
-def test_fans_choose_among_issuers_and_each_has_people_of_its_own(site: Site, provider: Provider) -> None:
+def test_fans_choose_among_issuers_and_each_has_people_of_its_own(
+    site: Site, provider: Provider, club: Provider
+) -> None:
     provider.person = {"sub": "robin", "email": "robin@example.org", "email_verified": True}
     first, again, other = site.client(), site.client(), site.client()
     page = first.get("/account").content.decode()
@@ -307,21 +316,20 @@ def test_fans_choose_among_issuers_and_each_has_people_of_its_own(site: Site, pr
     assert "Sign in with The Club" in page
     first.headers["Cookie"] = cookies_of(through_the_issuer(site, first))
     robin = first.get("/api/account").json["userId"]
-    with Provider(CLUB_PORT) as club:
-        club.person = dict(provider.person)
-        other.headers["Cookie"] = cookies_of(through_the_issuer(site, other, key="club"))
-        met = other.get("/api/account").json
-        assert met["userId"] != robin, "the same subject and address of an issuer whose word is not trusted"
-        assert met["mail"] is None
-        again.headers["Cookie"] = cookies_of(through_the_issuer(site, again, key="club"))
-        assert again.get("/api/account").json["userId"] == met["userId"]
-        # A code of the one issuer is none of the other's, though it comes to the browser that began both.
-        begun = site.client().get("/account/issuer/club")
-        address = urlsplit(begun.headers["Location"])
-        back = urlsplit(Client(f"http://{address.netloc}").get(f"{address.path}?{address.query}").headers["Location"])
-        assert back.path == "/account/issuer/club/back"
-        crossed = site.client().call("GET", f"/account/issuer/back?{back.query}", headers={"Cookie": cookies_of(begun)})
-        assert crossed.headers["Location"] == "/account?problem=issuer_refused"
+    club.person = dict(provider.person)
+    other.headers["Cookie"] = cookies_of(through_the_issuer(site, other, key="club"))
+    met = other.get("/api/account").json
+    assert met["userId"] != robin, "the same subject and address of an issuer whose word is not trusted"
+    assert met["mail"] is None
+    again.headers["Cookie"] = cookies_of(through_the_issuer(site, again, key="club"))
+    assert again.get("/api/account").json["userId"] == met["userId"]
+    # A code of the one issuer is none of the other's, though it comes to the browser that began both.
+    begun = site.client().get("/account/issuer/club")
+    address = urlsplit(begun.headers["Location"])
+    back = urlsplit(Client(f"http://{address.netloc}").get(f"{address.path}?{address.query}").headers["Location"])
+    assert back.path == "/account/issuer/club/back"
+    crossed = site.client().call("GET", f"/account/issuer/back?{back.query}", headers={"Cookie": cookies_of(begun)})
+    assert crossed.headers["Location"] == "/account?problem=issuer_refused"
     assert site.client().get("/account/issuer/nobody").status == 404
 
 
@@ -352,7 +360,9 @@ def back_from_the_issuer(browser: Client, start: str) -> Answer:
     return browser.call("GET", f"{back.path}?{back.query}", headers={"Cookie": cookies})
 
 
-def test_a_second_issuer_is_linked_by_the_accounts_own_fan_and_unlinked(site: Site, provider: Provider) -> None:
+def test_a_second_issuer_is_linked_by_the_accounts_own_fan_and_unlinked(
+    site: Site, provider: Provider, club: Provider
+) -> None:
     provider.person = {"sub": "pat"}
     sign_in = partial(through_the_issuer, site)
     browser, attacker = site.client(), site.client()
@@ -361,25 +371,22 @@ def test_a_second_issuer_is_linked_by_the_accounts_own_fan_and_unlinked(site: Si
     pat = browser.get("/api/account").json["userId"]
     assert linked(browser) == {"": True, "club": False}
     assert browser.call("DELETE", "/api/account/identities?issuer=").code == "last_way_in"
-    with Provider(CLUB_PORT) as club:
-        club.person = {"sub": "pat of the club"}
-        wrong = attacker.post("/api/account/identities", {"issuer": "club", "password": "no such password"})
-        assert wrong.code == "wrong_password"
-        own = attacker.post("/api/account/identities", {"issuer": "club", "password": PASSWORD}).json["href"]
-        assert back_from_the_issuer(browser, own).headers["Location"].endswith("problem=issuer_refused&issuer=club")
-        assert linked(attacker) == {"": False, "club": False}, "another's session cannot bring the proof"
-        goes_on = sent_form(browser, "/account/identities", issuer="club").headers["Location"]
-        (start,) = re.findall(r'href="(/account/issuer/club\?proof=[^"]+)"', browser.get(goes_on).content.decode())
-        assert back_from_the_issuer(browser, start).headers["Location"] == "/account?told=linked"
-        assert linked(browser) == {"": True, "club": True}
-        by_club = site.client()
-        by_club.headers["Cookie"] = cookies_of(sign_in(by_club, key="club"))
-        assert by_club.get("/api/account").json["userId"] == pat
-        own = attacker.post("/api/account/identities", {"issuer": "club", "password": PASSWORD}).json["href"]
-        assert back_from_the_issuer(attacker, own).headers["Location"] == "/account?problem=linked_elsewhere"
-        assert (
-            sent_form(browser, "/account/identities/remove", issuer="").headers["Location"] == "/account?told=unlinked"
-        )
-        assert linked(by_club) == {"": False, "club": True}
-        assert browser.call("DELETE", "/api/account/identities?issuer=").status == 404
-        assert browser.call("DELETE", "/api/account/identities?issuer=club").code == "last_way_in"
+    club.person = {"sub": "pat of the club"}
+    wrong = attacker.post("/api/account/identities", {"issuer": "club", "password": "no such password"})
+    assert wrong.code == "wrong_password"
+    own = attacker.post("/api/account/identities", {"issuer": "club", "password": PASSWORD}).json["href"]
+    assert back_from_the_issuer(browser, own).headers["Location"].endswith("problem=issuer_refused&issuer=club")
+    assert linked(attacker) == {"": False, "club": False}, "another's session cannot bring the proof"
+    goes_on = sent_form(browser, "/account/identities", issuer="club").headers["Location"]
+    (start,) = re.findall(r'href="(/account/issuer/club\?proof=[^"]+)"', browser.get(goes_on).content.decode())
+    assert back_from_the_issuer(browser, start).headers["Location"] == "/account?told=linked"
+    assert linked(browser) == {"": True, "club": True}
+    by_club = site.client()
+    by_club.headers["Cookie"] = cookies_of(sign_in(by_club, key="club"))
+    assert by_club.get("/api/account").json["userId"] == pat
+    own = attacker.post("/api/account/identities", {"issuer": "club", "password": PASSWORD}).json["href"]
+    assert back_from_the_issuer(attacker, own).headers["Location"] == "/account?problem=linked_elsewhere"
+    assert sent_form(browser, "/account/identities/remove", issuer="").headers["Location"] == "/account?told=unlinked"
+    assert linked(by_club) == {"": False, "club": True}
+    assert browser.call("DELETE", "/api/account/identities?issuer=").status == 404
+    assert browser.call("DELETE", "/api/account/identities?issuer=club").code == "last_way_in"

@@ -119,6 +119,8 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
         for question in body.get("questions") or ():
             if isinstance(question, dict):
                 question["text"] = "How?"
+        if "/api/ops/shops" in case.path:
+            _say_a_shop(body)
         if body.get("networks"):
             body["networks"] = ["198.51.100.0/24"]
         if body.get("quietUntil"):
@@ -138,6 +140,18 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
         numbers["rowNumbers"] = [row % ROWS + 1 for row in numbers["rowNumbers"]]
         numbers["seatNumbers"] = list(range(1, len(numbers["rowNumbers"]) + 1))
         body["seatDetails"] = details[:1]
+
+
+def _say_a_shop(body: dict[str, Any]) -> None:
+    """A shop's addresses are addresses, its open paths stand below the others, its room opens in this century, and no
+    more than all of its requests failed. The site stands below no path, so that no shop has our pages at its own host.
+    """
+    for name in ("opensAt", "ownPage"):
+        body.pop(name, None)
+    said = {"origin": "https://shop.example", "returnOrigins": [], "paths": ["/"], "openPaths": [], "probeUrl": ""}
+    body |= {name: value for name, value in said.items() if name in body}
+    if "requests" in body and "failed" in body:
+        body["failed"] = min(body["failed"], body["requests"])
 
 
 def _with_integers(value: Any) -> Any:

@@ -82,7 +82,11 @@ def _paths_of(file: Path) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             covered |= {id(part) for decorator in node.decorator_list for part in ast.walk(decorator)}
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("below", "Router"):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("below", "Router", "OnceRouter")
+        ):
             covered |= {id(part) for part in ast.walk(node)}
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "compile":
             covered |= {id(part) for part in ast.walk(node)}
