@@ -192,6 +192,7 @@ def costs(system: System, count: int, only: Collection[str] = CALLS) -> tuple[di
             state=RoomState.PAUSED,
             rate_per_minute=600_000,
             capacity=1_000_000,
+            line_cap=max(count, 5_000),
             network_limits_max=NETWORK_LIMITS_OFF,
         )
         line_id = fans.new_event(connection, 20_000, room)
