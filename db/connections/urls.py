@@ -67,8 +67,14 @@ def _with(database_url: str, beginning: str, part: str) -> str:
     return "?".join([address, "&".join(parts)] if parts else [address])
 
 
-# A server that went silent, as after a failover, is noticed within about ten seconds.
-_KEEPALIVES: Final[Mapping[str, Any]] = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+# A server that went silent, as after a failover, is noticed within about ten seconds: keepalives are for an idle
+# connection, and the last one, in ms, is for one whose statement was sent and never arrived.
+_KEEPALIVES: Final[Mapping[str, Any]] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 
 def conninfo_of(database_url: str, *, name: str, connect_seconds: int, session: Mapping[str, object]) -> str:

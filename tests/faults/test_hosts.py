@@ -97,6 +97,11 @@ auth_file = {users}
 pool_mode = transaction
 default_pool_size = 20
 max_client_conn = 200
+tcp_keepalive = 1
+tcp_keepidle = 2
+tcp_keepintvl = 1
+tcp_keepcnt = 3
+tcp_user_timeout = 5000
 server_connect_timeout = 2
 server_login_retry = 1
 """

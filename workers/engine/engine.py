@@ -54,6 +54,12 @@ _SESSION = {
     "statement_timeout": 30_000,
     # A batch decides in milliseconds, so a transaction that is idle for so long is stalled and must not keep the locks.
     "idle_in_transaction_session_timeout": 10_000,
+    # Postgres notices within some six seconds that a worker's host is gone, for the session has its event's lock until
+    # then. In the midst of a pipeline it does not count as idle.
+    "tcp_keepalives_idle": 3,
+    "tcp_keepalives_interval": 1,
+    "tcp_keepalives_count": 3,
+    "tcp_user_timeout": 6_000,
     # A sale fills empty tables faster than statistics follow, and with a plan that was made for an empty table a batch
     # took seconds. Every statement here reaches a few rows by key, in the order it is written. Plans are kept, because
     # planning is half of a small batch's time, but only for a second (PLANS_SECONDS_MAX).
