@@ -23,6 +23,12 @@ from gateway.identity.settings import SessionSettings
 ROWS_OF_BLOCK = 100
 SEATS_OF_ROW = 100
 WAIT = "Prefer: wait=10"
+GUARD_DEFAULTS = {
+    "ADMITONE_JOINS_PER_MINUTE": "12000",
+    "ADMITONE_JOINS_FREE_PER_MINUTE": "300",
+    "ADMITONE_LIMIT_NETWORK_COMMANDS_PER_MINUTE": "60000",
+}
+"""The guard's defaults, which `bench.servers` raises for all who do not measure it."""
 SOURCES = loopback_sources(256)
 """The fans come from so many networks: of one network's each captcha would soon cost more work, and then be refused."""
 SECONDS_MAX = 600.0

@@ -169,26 +169,34 @@ SELECT e.event_id, e.time_zone
 """  # noqa: S608 - of constants alone
 """The sales in whose line somebody may wait whom we can tell."""
 
+
+def _is_untold(row: LiteralString, about: LiteralString) -> LiteralString:
+    """SQL: the fan of a row can be told by one of the ``channels``, and was not told there of what its column ``about``
+    names.
+    """
+    return f"""EXISTS (
+       SELECT
+         FROM (SELECT c.channel, {_REACHED} AS reached
+                 FROM contact c
+                WHERE c.event_id = {row}.event_id AND c.user_id = {row}.user_id
+                UNION ALL
+               SELECT 'push', {_REACHED_BROWSER}
+                 FROM push_subscription b
+                WHERE b.event_id = {row}.event_id AND b.user_id = {row}.user_id) AS r
+        WHERE r.channel = ANY (%(channels)s)
+          AND NOT EXISTS (
+              SELECT
+                FROM message m
+               WHERE m.event_id = {row}.event_id
+                 AND m.dedup_key = %(kind)s || ':' || {row}.{about} || ':' || r.channel || ':' || r.reached))"""  # noqa: S608 - of constants alone
+
+
 HOLDS_ENDING: Final[LiteralString] = f"""
 SELECT h.event_id, h.reservation_id, h.user_id, h.expires_at
   FROM reservation h
  WHERE h.state = 'held' AND h.expires_at BETWEEN clock_timestamp() + interval '20 seconds'
                                               AND clock_timestamp() + make_interval(secs => %(seconds)s)
-   AND EXISTS (
-       SELECT
-         FROM (SELECT c.channel, {_REACHED} AS reached
-                 FROM contact c
-                WHERE c.event_id = h.event_id AND c.user_id = h.user_id
-                UNION ALL
-               SELECT 'push', {_REACHED_BROWSER}
-                 FROM push_subscription p
-                WHERE p.event_id = h.event_id AND p.user_id = h.user_id) AS r
-        WHERE r.channel = ANY (%(channels)s)
-          AND NOT EXISTS (
-              SELECT
-                FROM message m
-               WHERE m.event_id = h.event_id
-                 AND m.dedup_key = %(kind)s || ':' || h.reservation_id || ':' || r.channel || ':' || r.reached))
+   AND {_is_untold("h", "reservation_id")}
  ORDER BY h.expires_at
  LIMIT %(holds_max)s
 """  # noqa: S608 - of constants alone
@@ -198,21 +206,7 @@ SELECT p.event_id, p.payment_id, p.user_id, p.amount
   FROM payment p
  WHERE p.state = 'failed' AND p.processing_at IS NOT NULL
    AND p.ended_at > clock_timestamp() - make_interval(secs => %(useful_seconds)s)
-   AND EXISTS (
-       SELECT
-         FROM (SELECT c.channel, {_REACHED} AS reached
-                 FROM contact c
-                WHERE c.event_id = p.event_id AND c.user_id = p.user_id
-                UNION ALL
-               SELECT 'push', {_REACHED_BROWSER}
-                 FROM push_subscription p2
-                WHERE p2.event_id = p.event_id AND p2.user_id = p.user_id) AS r
-        WHERE r.channel = ANY (%(channels)s)
-          AND NOT EXISTS (
-              SELECT
-                FROM message m
-               WHERE m.event_id = p.event_id
-                 AND m.dedup_key = %(kind)s || ':' || p.payment_id || ':' || r.channel || ':' || r.reached))
+   AND {_is_untold("p", "payment_id")}
  ORDER BY p.ended_at
  LIMIT %(payments_max)s
 """  # noqa: S608 - of constants alone
