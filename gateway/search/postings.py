@@ -13,17 +13,18 @@ from array import array
 from bisect import insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from pyroaring import BitMap
 
+from db.events.halls import EventFacts
 from db.events.sale import EventState
 from db.search.asking import WORTH_OF_PLACE, Meaning, level_of
 from db.search.folding import fold, words
 from db.search.reading import Wanted
 from db.search.statements import WHOLE_OF
 from db.search.terms import Where
-from gateway.search.moments import micros
+from gateway.search.moments import micros, moment
 from gateway.search.spellings import Spellings
 
 DAY: Final = 86_400_000_000
@@ -31,6 +32,12 @@ DAY: Final = 86_400_000_000
 
 _TERM: Final = re.compile(r"'([^']+)':(\S+)")
 """A word of a ``tsvector`` and where it stands. No folded word has an apostrophe."""
+
+REST: Final = 8
+"""So many columns are in `db.search.following.SHOWN`."""
+
+SAME_MAX: Final = 10_000
+"""So many tuples are remembered to be given again."""
 
 _KEYS: Final = tuple(WHOLE_OF)
 PLACE_OF_KEY: Final = {
@@ -42,7 +49,9 @@ PLACE_OF_KEY: Final = {
 
 
 class Row(NamedTuple):
-    """A row of ``event_search``. ``terms`` is the text of the ``tsvector``, moments are microseconds since 1970."""
+    """A row of ``event_search``, and what is shown of its event. ``terms`` is the text of the ``tsvector``, moments are
+    microseconds since 1970 (`db.search.following.COLUMNS`).
+    """
 
     event_id: int
     is_available: bool
@@ -61,6 +70,34 @@ class Row(NamedTuple):
     off_sale: int
     price_from: int | None
     price_band: int
+    name: str
+    artist: str
+    venue: str
+    time_zone: str
+    tags: list[str]
+    seats_per_fan_max: int
+    notice: str
+    doors_at: dt.datetime | None
+    picture_hash: str | None
+    picture_alt: str
+    account_required: bool
+    payments: str
+    asks: bool
+
+
+class Shown(NamedTuple):
+    """What is shown of an event, beside what is kept for each slot anyway. ``rest`` are the columns of
+    `db.search.following.SHOWN`, one tuple for all events that have the same.
+    """
+
+    name: str
+    artist: str
+    venue: str
+    time_zone: str
+    tags: tuple[str, ...]
+    state: str
+    price_from: int | None
+    rest: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +127,9 @@ class Postings:
         self.keys = {column: array("q") for column in _KEYS}
         """For each slot the hash of each of its whole texts."""
         self.values: dict[str, list[str]] = {"town": [], "month": [], "currency": []}
+        self.shown: list[Shown | None] = []
+        self._same: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        """Tuples that many events have; each of them is kept once."""
         self.of_word: dict[Where, dict[str, BitMap]] = {where: {} for where in Where}
         self._of_weight = {where.value: of_word for where, of_word in self.of_word.items() if where is not Where.TAG}
         self.of_value: dict[str, dict[Any, BitMap]] = {
@@ -104,8 +144,45 @@ class Postings:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def write(self, rows: Iterable[Row], gone: Iterable[int] = ()) -> None:
-        """Take in these events as they are now, and forget those of the ids that are gone."""
+    def slot(self, event_id: int) -> int:
+        """The slot of an event that is here."""
+        return self._slots[event_id]
+
+    def facts(self, slot: int) -> EventFacts:
+        """What is shown of an event."""
+        name, artist, venue, time_zone, tags, state, _, rest = cast(Shown, self.shown[slot])
+        seats_per_fan_max, notice, doors_at, picture_hash, picture_alt, account_required, payments, asks = rest
+        return EventFacts(
+            self.event_ids[slot],
+            name,
+            artist,
+            moment(self.dates[slot]),
+            time_zone,
+            venue,
+            moment(self.on_sale[slot]),
+            moment(self.off_sale[slot]),
+            EventState(state),
+            self.values["currency"][slot],
+            seats_per_fan_max,
+            notice,
+            doors_at,
+            picture_hash,
+            picture_alt,
+            account_required,
+            payments,
+            self.values["town"][slot],
+            tags,
+            {} if asks else None,
+        )
+
+    def price_from(self, slot: int) -> int | None:
+        """What the cheapest seat costs; None without a ticket type."""
+        return cast(Shown, self.shown[slot]).price_from
+
+    def write(self, rows: Iterable[Row], gone: Iterable[int] = ()) -> bool:
+        """Take in these events as they are now, and forget those of the ids that are gone. False where they differ from
+        what was known in nothing but that there are free seats or none.
+        """
         new = []
         old = BitMap(self._slots[event_id] for event_id in gone if event_id in self._slots)
         for row in rows:
@@ -122,6 +199,7 @@ class Postings:
             self._remove(old)
         for row in new:
             self._add(row)
+        return bool(old or new)
 
     def _remove(self, slots: BitMap) -> None:
         for sets in (*self.of_word.values(), *self.of_value.values(), self.of_day):
@@ -132,6 +210,7 @@ class Postings:
             one -= slots
         for slot in slots:
             del self._slots[self.event_ids[slot]]
+            self.shown[slot] = None
         self._gone += slots
 
     def _add(self, row: Row) -> None:
@@ -167,6 +246,14 @@ class Postings:
                 of_value[value] = BitMap((slot,))
         for name, values in self.values.items():
             values[slot] = sys.intern(getattr(row, name))
+        self.shown[slot] = Shown(
+            row.name,
+            *map(sys.intern, (row.artist, row.venue, row.time_zone)),
+            self._kept_once(tuple(row.tags)),
+            sys.intern(row.state),
+            row.price_from,
+            self._kept_once(tuple(row[-REST :])),
+        )
         day = row.date // DAY
         if day not in self.of_day:
             self.of_day[day] = BitMap()
@@ -178,6 +265,11 @@ class Postings:
         if row.state == EventState.CANCELLED:
             self.cancelled.add(slot)
 
+    def _kept_once(self, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(self._same) >= SAME_MAX:
+            self._same.clear()
+        return self._same.setdefault(value, value)
+
     def _slot(self) -> int:
         if self._gone:
             return self._gone.pop()
@@ -187,6 +279,7 @@ class Postings:
             keys.append(0)
         for values in self.values.values():
             values.append("")
+        self.shown.append(None)
         return len(self.event_ids) - 1
 
     def group(self, meanings: Sequence[Meaning]) -> Group:
@@ -246,7 +339,7 @@ class Postings:
 
 
 def _shape(row: Row) -> int:
-    return hash((*row[2:8], tuple(row.tag_keys), *row[9:]))
+    return hash((*row[2:8], tuple(row.tag_keys), *row[9:21], tuple(row.tags), *row[22:]))
 
 
 def _united(sets: Iterable[BitMap]) -> BitMap:
