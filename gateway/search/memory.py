@@ -206,7 +206,7 @@ class MemoryCatalogue:
             found=shown[: ask.limit],
             after=None if last is None else _place(now, last, every),
             every=every,
-            facets=finding.facets(found, self._bounds) if ask.facets else None,
+            facets=finding.facets(found) if ask.facets else None,
             suggestions=suggestions(ask.wanted.text, [one.facts for one in shown]) if ask.suggestions else None,
         )
 

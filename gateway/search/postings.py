@@ -123,10 +123,10 @@ class Postings:
         self.dates = array("q")
         self.on_sale = array("q")
         self.off_sale = array("q")
-        self.bands = array("b")
         self.keys = {column: array("q") for column in _KEYS}
         """For each slot the hash of each of its whole texts."""
-        self.values: dict[str, list[str]] = {"town": [], "month": [], "currency": []}
+        self.values: dict[str, list[Any]] = {"town": [], "month": [], "band": []}
+        """A band is that of the price with its currency."""
         self.shown: list[Shown | None] = []
         self._same: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         """Tuples that many events have; each of them is kept once."""
@@ -162,7 +162,7 @@ class Postings:
             moment(self.on_sale[slot]),
             moment(self.off_sale[slot]),
             EventState(state),
-            self.values["currency"][slot],
+            self.values["band"][slot][0],
             seats_per_fan_max,
             notice,
             doors_at,
@@ -215,7 +215,7 @@ class Postings:
 
     def _add(self, row: Row) -> None:
         slot = self._slots[row.event_id] = self._slot()
-        self._shapes[slot], self.event_ids[slot], self.bands[slot] = _shape(row), row.event_id, row.price_band
+        self._shapes[slot], self.event_ids[slot] = _shape(row), row.event_id
         self.dates[slot], self.on_sale[slot], self.off_sale[slot] = row.date, row.on_sale, row.off_sale
         for column, keys in self.keys.items():
             keys[slot] = hash(getattr(row, column))
@@ -230,6 +230,8 @@ class Postings:
                     of_word[word] = BitMap((slot,))
                     if word[0] != "=":
                         self.spellings.add(word)
+        self.values["town"][slot], self.values["month"][slot] = sys.intern(row.town), sys.intern(row.month)
+        band = self.values["band"][slot] = self._kept_once((row.currency, row.price_band))
         for name, value in (
             ("town", row.town),
             ("town_key", row.town_key),
@@ -237,15 +239,13 @@ class Postings:
             ("month", row.month),
             ("currency", row.currency),
             ("price", row.price_from),
-            ("band", (row.currency, row.price_band)),
+            ("band", band),
         ):
             of_value = self.of_value[name]
             if value in of_value:
                 of_value[value].add(slot)
             else:
                 of_value[value] = BitMap((slot,))
-        for name, values in self.values.items():
-            values[slot] = sys.intern(getattr(row, name))
         self.shown[slot] = Shown(
             row.name,
             *map(sys.intern, (row.artist, row.venue, row.time_zone)),
@@ -273,12 +273,12 @@ class Postings:
     def _slot(self) -> int:
         if self._gone:
             return self._gone.pop()
-        for numbers in (self._shapes, self.event_ids, self.dates, self.on_sale, self.off_sale, self.bands):
+        for numbers in (self._shapes, self.event_ids, self.dates, self.on_sale, self.off_sale):
             numbers.append(0)
         for keys in self.keys.values():
             keys.append(0)
         for values in self.values.values():
-            values.append("")
+            values.append(None)
         self.shown.append(None)
         return len(self.event_ids) - 1
 
