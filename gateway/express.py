@@ -30,7 +30,17 @@ from gateway.wire.request_ids import HEADER, request_id
 from gateway.wire.requests import NOSNIFF, Answer
 
 _plain_host: Final = re.compile(r"[A-Za-z0-9.:\[\]_-]+").fullmatch
-_HANDLERS: Final = (reserve, checkout, job, purchase, line.join, line.poll, line.claim, sessions.new_session, halls.events)
+_HANDLERS: Final = (
+    reserve,
+    checkout,
+    job,
+    purchase,
+    line.join,
+    line.poll,
+    line.claim,
+    sessions.new_session,
+    halls.events,
+)
 """Each answers with an `Answer`."""
 _FN: Final = frozenset(handler.fn for handler in _HANDLERS)
 _PARAMETERS: Final[dict[type, tuple[str, Callable[[str], Any]]]] = {

@@ -26,6 +26,7 @@ from gateway.booking.vouchers import Vouchers
 from gateway.captcha.captcha import Captcha
 from gateway.contacts.contacts import Contacts
 from gateway.hall.access import HallAccess
+from gateway.hall.hall import Rendered
 from gateway.hall.halls import Halls
 from gateway.hall.pictures import PictureFiles
 from gateway.hall.plans import HallPlans

@@ -23,7 +23,7 @@ COLUMNS: Final = f"""
        s.month, s.state, s.currency, (extract(epoch FROM s.date) * 1000000)::bigint,
        (extract(epoch FROM s.on_sale_at) * 1000000)::bigint, (extract(epoch FROM s.off_sale_at) * 1000000)::bigint,
        s.price_from, s.price_band, e.name, e.artist, e.venue, e.time_zone, e.tags, {SHOWN}
-"""  # noqa: S608 - of constants alone
+"""
 """A row of ``event_search`` and what is shown of its event; moments are microseconds since 1970."""
 
 NEXT: Final = f"""

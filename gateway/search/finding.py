@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from pyroaring import BitMap
@@ -12,7 +12,6 @@ from pyroaring import BitMap
 from db.search.reading import FACET_VALUES_MAX, Facets, Wanted
 from db.search.statements import LOST_MOST, STANDINGS, WHOLE_OF
 from gateway.search.postings import DAY, PLACE_OF_KEY, Postings
-
 
 VALUES_AN_EVENT: Final = 4
 """To count a value of a set takes as long as to look at so many events."""
@@ -152,17 +151,18 @@ class Finding:
             for slot in ranked
         }
 
-    def _counted(self, found: BitMap, name: str) -> Mapping[Any, int]:
+    def _counted(self, found: BitMap, values: Sequence[Any], of_value: Mapping[Any, BitMap]) -> Mapping[Any, int]:
         """How many of the events have each value: by event where they are few, and by value where these are fewer."""
-        postings = self._postings
-        if len(found) <= VALUES_AN_EVENT * len(postings.of_value[name]):
-            return Counter(map(postings.values[name].__getitem__, found))
-        return {value: found.intersection_cardinality(one) for value, one in postings.of_value[name].items()}
+        if len(found) <= VALUES_AN_EVENT * len(of_value):
+            return Counter(map(values.__getitem__, found))
+        return {value: found.intersection_cardinality(one) for value, one in of_value.items()}
 
     def facets(self, found: BitMap) -> Facets:
         """How many events there are of each kind. None is left out, however many there are."""
         postings = self._postings
-        towns, months, prices = (self._counted(found, name) for name in ("town", "month", "band"))
+        towns = self._counted(found, postings.towns, postings.of_value["town"])
+        months = self._counted(found, postings.months, postings.of_value["month"])
+        prices = self._counted(found, postings.bands, postings.of_value["band"])
         return Facets(
             total=len(found),
             towns=sorted(

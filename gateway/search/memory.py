@@ -25,7 +25,7 @@ from db.search.reading import BOUNDS, NO_SEATS, Bounds, Found, Seats, read_seats
 from gateway.search.catalogue import Catalogue, Hits, Place, Search, Sort
 from gateway.search.finding import Finding, Ranked
 from gateway.search.moments import micros, moment
-from gateway.search.postings import Postings, Row
+from gateway.search.postings import Gathered, Postings, Row
 from gateway.search.suggestions import SOURCES_MAX, suggestions
 
 logger = logging.getLogger(__name__)
@@ -128,10 +128,12 @@ class MemoryCatalogue:
             return
         began = time.monotonic()
         since = await oldest_transaction(connection)
-        postings, after = Postings(), 0
+        postings, gathered, after = Postings(), Gathered(), 0
         while rows := await next_rows(connection, after, ROWS_AT_ONCE):
             after = rows[-1][0]
-            postings.write(map(Row._make, rows))
+            postings.add([Row._make(row) for row in rows], gathered)
+            await asyncio.sleep(REST_SECONDS)
+        for _ in postings.settle(gathered):
             await asyncio.sleep(REST_SECONDS)
         self._postings, self._since, self._taken = postings, since, set()
         self.programme += 1
@@ -215,9 +217,7 @@ class MemoryCatalogue:
         if not event_ids:
             return hits
         seats: dict[int, Seats] = await self._old_reads.read(partial(read_seats, event_ids=event_ids))
-        return replace(
-            hits, found=[replace(one, seats=seats.get(one.facts.event_id, NO_SEATS)) for one in hits.found]
-        )
+        return replace(hits, found=[replace(one, seats=seats.get(one.facts.event_id, NO_SEATS)) for one in hits.found])
 
 
 def _place(now: dt.datetime, last: Ranked, every: bool) -> Place:

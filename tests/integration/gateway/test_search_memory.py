@@ -57,7 +57,7 @@ def written(database_url: str) -> Any:
 
 
 def ask(text: str = "", sort: Sort = Sort.RELEVANCE, *, limit: int = 20, **wanted: Any) -> Search:
-    return Search(wanted=Wanted(text=text, **wanted), sort=sort, limit=limit, now=NOW, facets=True)
+    return Search(wanted=Wanted(text=text, **wanted), sort=sort, limit=limit, now=NOW, facets=True, seats=True)
 
 
 async def found(catalogue: Catalogue, text: str, **wanted: Any) -> list[int]:
