@@ -30,10 +30,8 @@ from gateway.search.suggestions import SOURCES_MAX, suggestions
 
 logger = logging.getLogger(__name__)
 
-ROWS_AT_ONCE: Final = 200
+ROWS_AT_ONCE: Final = 100
 """To take in so many takes some milliseconds, in which the process does nothing else."""
-REST_SECONDS: Final = 0.002
-"""A gateway that starts has fans to serve, and Postgres answers searches meanwhile."""
 CHANGES_MAX: Final = 400
 """Where more events have changed, no search waits for them: Postgres answers until `MemoryCatalogue.keep` has them."""
 LOOK_SECONDS: Final = 5.0
@@ -72,7 +70,8 @@ class MemoryCatalogue:
         self._taken: set[tuple[int, int]] = set()
         self._taking = asyncio.Lock()
         self._look: asyncio.Task[bool] | None = None
-        self._looked_at = self._needed_at = -math.inf
+        self._looked_at = -math.inf
+        self._doubts = self._doubts_met = 0
         self.programme = 0
         dates.prepare()
 
@@ -93,8 +92,8 @@ class MemoryCatalogue:
         Raises:
             sqlalchemy.exc.SQLAlchemyError: Postgres does not answer.
         """
-        needed_at = max(self._clock() - self._fresh_seconds, self._needed_at)
-        while self._looked_at < needed_at:
+        needed_at, doubts = self._clock() - self._fresh_seconds, self._doubts
+        while self._looked_at < needed_at or self._doubts_met < doubts:
             # One look serves all who wait for it; who came after it had begun may need another one.
             if self._look is None:
                 self._look = asyncio.create_task(self._look_now(CHANGES_MAX))
@@ -105,7 +104,7 @@ class MemoryCatalogue:
 
     def doubt(self) -> None:
         """Have the next search look what has changed: something has."""
-        self._needed_at = self._clock()
+        self._doubts += 1
 
     async def keep(self) -> None:
         """Read the events, and take in what changes even while nobody searches; for as long as the process runs."""
@@ -130,11 +129,13 @@ class MemoryCatalogue:
         since = await oldest_transaction(connection)
         postings, gathered, after = Postings(), Gathered(), 0
         while rows := await next_rows(connection, after, ROWS_AT_ONCE):
-            after = rows[-1][0]
+            after, worked_from = rows[-1][0], time.monotonic()
             postings.add([Row._make(row) for row in rows], gathered)
-            await asyncio.sleep(REST_SECONDS)
+            await _rest(worked_from)
+        worked_from = time.monotonic()
         for _ in postings.settle(gathered):
-            await asyncio.sleep(REST_SECONDS)
+            await _rest(worked_from)
+            worked_from = time.monotonic()
         self._postings, self._since, self._taken = postings, since, set()
         self.programme += 1
         if count > ROWS_AT_ONCE:
@@ -149,10 +150,10 @@ class MemoryCatalogue:
     async def _look_now(self, changes_max: int) -> bool:
         """Take in what has changed by now; False where more events have than ``changes_max``."""
         async with self._taking:
-            began = self._clock()
+            began, doubts = self._clock(), self._doubts
             if not await self._old_reads.read(partial(self._take_in, changes_max)):
                 return False
-            self._looked_at = began
+            self._looked_at, self._doubts_met = began, doubts
             return True
 
     async def _take_in(self, changes_max: int, connection: AsyncConnection) -> bool:
@@ -218,6 +219,11 @@ class MemoryCatalogue:
             return hits
         seats: dict[int, Seats] = await self._old_reads.read(partial(read_seats, event_ids=event_ids))
         return replace(hits, found=[replace(one, seats=seats.get(one.facts.event_id, NO_SEATS)) for one in hits.found])
+
+
+async def _rest(worked_from: float) -> None:
+    """Leave half of the time to others: a gateway that starts has fans to serve, and Postgres answers searches."""
+    await asyncio.sleep(time.monotonic() - worked_from)
 
 
 def _place(now: dt.datetime, last: Ranked, every: bool) -> Place:

@@ -75,8 +75,8 @@ class Spellings:
 
     def _with(self, part: str) -> list[str]:
         """The words in which the part stands behind their beginning, the shortest first."""
-        sets = [self._of_part.get(one) for one in _parts(part)]
-        if None in sets:
+        sets = [self._of_part[one] for one in _parts(part) if one in self._of_part]
+        if len(sets) < len(part) - 2:
             return []
         found = [word for word in map(self._numbered.__getitem__, BitMap.intersection(*sets)) if part in word[1:]]
         return sorted(found, key=lambda one: (len(one), one))[:LIKE_MAX]
