@@ -70,7 +70,6 @@ from gateway.line.streams import LineStreams
 from gateway.process.clock import Clock
 from gateway.programme.pictures import Pictures
 from gateway.programme.programme import Programme
-from gateway.search.answers import rendered_list
 from gateway.search.cached import CachedCatalogue
 from gateway.search.catalogue import Catalogue, SearchIndex
 from gateway.search.held import HeldCatalogue
@@ -159,9 +158,8 @@ def build_services(settings: GatewaySettings) -> Services:
     traffic = Traffic()
     shop_figures = ShopFigures(line_redis)
     searched, search_index, search_memory = _searched(settings, old_reads)
-    catalogue = HeldCatalogue(
-        search_memory, CachedCatalogue(searched, line_redis, settings.search), settings.search, rendered_list
-    )
+    cached = CachedCatalogue(searched, line_redis, settings.search)
+    catalogue = HeldCatalogue(search_memory, cached, settings.search)
     issuers = Issuers(settings.oidc, https_only=settings.site.production, now=clock.now)
     return Services(
         settings=settings,

@@ -26,7 +26,6 @@ from gateway.booking.vouchers import Vouchers
 from gateway.captcha.captcha import Captcha
 from gateway.contacts.contacts import Contacts
 from gateway.hall.access import HallAccess
-from gateway.hall.hall import Rendered
 from gateway.hall.halls import Halls
 from gateway.hall.pictures import PictureFiles
 from gateway.hall.plans import HallPlans
@@ -114,7 +113,7 @@ class Services:
     hall_access: HallAccess
     hall_plans: HallPlans
     hall_proposals: HallProposals
-    catalogue: HeldCatalogue[Rendered]
+    catalogue: HeldCatalogue
     search_index: SearchIndex | None
     search_memory: MemoryCatalogue | None
     limits: RateLimits

@@ -16,7 +16,7 @@ SHOWN: Final = """
        e.seats_per_fan_max, e.notice, e.doors_at, e.picture_hash, e.picture_alt, e.account_required, e.payments,
        e.asks IS NOT NULL
 """
-"""What of an event is shown and not searched, and is the same for most events of a site."""
+"""What of an event is shown and not searched, and is the same for most events of a site (`gateway.search.postings`)."""
 
 COLUMNS: Final = f"""
        s.event_id, s.is_available, s.terms::text, s.artist_key, s.name_key, s.town_key, s.venue_key, s.town, s.tag_keys,

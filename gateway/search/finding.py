@@ -13,8 +13,8 @@ from db.search.reading import FACET_VALUES_MAX, Facets, Wanted
 from db.search.statements import LOST_MOST, STANDINGS, WHOLE_OF
 from gateway.search.postings import DAY, PLACE_OF_KEY, Postings
 
-VALUES_AN_EVENT: Final = 4
-"""To count a value of a set takes as long as to look at so many events."""
+EVENTS_A_VALUE: Final = 4
+"""To count how many of a set have one value takes as long as to look at so many of its events."""
 
 
 class Ranked(NamedTuple):
@@ -153,7 +153,7 @@ class Finding:
 
     def _counted(self, found: BitMap, values: Sequence[Any], of_value: Mapping[Any, BitMap]) -> Mapping[Any, int]:
         """How many of the events have each value: by event where they are few, and by value where these are fewer."""
-        if len(found) <= VALUES_AN_EVENT * len(of_value):
+        if len(found) <= EVENTS_A_VALUE * len(of_value):
             return Counter(map(values.__getitem__, found))
         return {value: found.intersection_cardinality(one) for value, one in of_value.items()}
 

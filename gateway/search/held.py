@@ -10,31 +10,28 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
 
+from gateway.hall.hall import Rendered
+from gateway.search.answers import rendered_list
 from gateway.search.cached import CachedCatalogue
 from gateway.search.catalogue import Hits, Search
 from gateway.search.memory import MemoryCatalogue
 from gateway.search.settings import SearchSettings
 
-HELD_MAX: Final = 2_000
-"""Answers of the API take 10 KB each, so that so many take 20 MB."""
 
-T = TypeVar("T")
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An answer until ``until`` by the clock, made while the memory's programme was this one."""
 
-
-@dataclass(slots=True)
-class _Held(Generic[T]):
     until: float
     programme: int
-    answer: T
+    answer: Rendered
 
 
-class HeldCatalogue(Generic[T]):
+class HeldCatalogue:
     """`Catalogue` over the memory, where there is one, and over ``behind``.
 
     Args:
-        render: makes of what was found what is held of it.
         now: a clock in seconds.
     """
 
@@ -43,16 +40,16 @@ class HeldCatalogue(Generic[T]):
         memory: MemoryCatalogue | None,
         behind: CachedCatalogue,
         settings: SearchSettings,
-        render: Callable[[Search, Hits], T],
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._memory = memory
         self._behind = behind
         self._seconds = settings.cache_seconds
-        self._render = render
+        self._bytes_max = settings.held_bytes_max
         self._now = now
-        self._held: OrderedDict[Search, _Held[T]] = OrderedDict()
+        self._held: OrderedDict[Search, _Held] = OrderedDict()
+        self._bytes = 0
 
     @property
     def answered(self) -> Counter[str]:
@@ -62,34 +59,38 @@ class HeldCatalogue(Generic[T]):
     async def search(self, ask: Search) -> Hits:
         return await self._behind.search(ask)
 
-    async def answer(self, ask: Search) -> T:
-        """What was found, rendered. An answer is held until it is too old, or an event has become another.
+    async def answer(self, ask: Search) -> Rendered:
+        """The answer of ``GET /api/events``. It is held until it is too old, or an event has become another.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: Postgres does not answer.
         """
         memory = self._memory
-        if memory is None or ask.seats or not memory.finds(ask) or not await memory.is_fresh():
-            return self._render(ask, await self._behind.search(ask))
-        held, now = self._held.get(ask), self._now()
-        if held is not None and held.programme == memory.programme and now < held.until:
-            self._held.move_to_end(ask)
-            self.answered["cache"] += 1
-            return held.answer
-        hits = memory.find(ask)
-        if hits is None:
-            return self._render(ask, await self._behind.search(ask))
-        self.answered["search"] += 1
-        answer = self._render(ask, hits)
-        if self._seconds:
-            self._held[ask] = _Held(now + self._seconds, memory.programme, answer)
-            self._held.move_to_end(ask)
-            if len(self._held) > HELD_MAX:
-                self._held.popitem(last=False)
-        return answer
+        if memory is not None and memory.finds(ask) and await memory.is_fresh():
+            held = self._held.get(ask)
+            if held is not None and held.programme == memory.programme and self._now() < held.until:
+                self._held.move_to_end(ask)
+                self.answered["cache"] += 1
+                return held.answer
+            hits = memory.find(ask)
+            if hits is not None:
+                self.answered["search"] += 1
+                return self._hold(ask, memory.programme, rendered_list(ask, hits))
+        return rendered_list(ask, await self._behind.search(ask))
 
     async def forget(self) -> None:
         """Let no answer be used any more: an operator has changed the programme."""
         if self._memory is not None:
             self._memory.doubt()
         await self._behind.forget()
+
+    def _hold(self, ask: Search, programme: int, answer: Rendered) -> Rendered:
+        before = self._held.pop(ask, None)
+        if before is not None:
+            self._bytes -= len(before.answer.body)
+        self._held[ask] = _Held(self._now() + self._seconds, programme, answer)
+        self._bytes += len(answer.body)
+        while self._bytes > self._bytes_max:
+            _, oldest = self._held.popitem(last=False)
+            self._bytes -= len(oldest.answer.body)
+        return answer

@@ -13,6 +13,10 @@ class SearchSettings(Section, frozen=True, kw_only=True):
         float,
         bounded("an answer of the search that was asked for again is kept so long; 0: none is kept", 0, 300),
     ] = 5.0
+    held_bytes_max: Annotated[
+        int,
+        bounded("answers found in memory that a gateway keeps for so long itself; 10 KB for each", 0, 2**30),
+    ] = 20_000_000
     memory_events_max: Annotated[
         int,
         bounded(

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
@@ -18,6 +19,7 @@ from db.events.editing import edit_event
 from db.events.edits import EventEdit
 from db.orders.asks import Asks, set_asks
 from db.search.reading import Bounds, Wanted
+from gateway.contract.hall import EventList
 from gateway.search.cached import CachedCatalogue
 from gateway.search.catalogue import Catalogue, Hits, Search, Sort
 from gateway.search.held import HeldCatalogue
@@ -167,37 +169,42 @@ async def test_answers_are_held_until_an_event_becomes_another(
     written: psycopg.Connection[Any], reads: OldReads, postgres: Counting, cached: CachedCatalogue
 ) -> None:
     now = 1_000.0
-    ours, others = (
+    settings = SearchSettings(held_bytes_max=2_000)
+    memories = [
         MemoryCatalogue(reads, postgres, events_max=10_000, fresh_seconds=0.25, clock=lambda: now) for _ in range(2)
-    )
-    gateways = [
-        HeldCatalogue(one, cached, SearchSettings(), lambda _, hits: hits, now=lambda: now) for one in (ours, others)
     ]
+    here, there = (HeldCatalogue(memory, cached, settings, now=lambda: now) for memory in memories)
     event_id = make_event(written)
     asked = replace(ask("nachtflug"), seats=False)
-    assert [one.facts.event_id for one in (await gateways[0].answer(asked)).found] == [event_id]
+
+    async def names(gateway: HeldCatalogue) -> list[str]:
+        return [event.name for event in msgspec.json.decode((await gateway.answer(asked)).body, type=EventList).events]
+
+    assert await names(here) == ["Nachtflug"]
     assert postgres.runs == 1, "not read yet"
-    for one in (ours, others):
-        await one.load()
+    for memory in memories:
+        await memory.load()
     looks = reads.made["primary"]
     cached.answered.clear()
-    answers = await asyncio.gather(*(gateways[0].answer(asked) for _ in range(5_000)))
+    answers = await asyncio.gather(*(here.answer(asked) for _ in range(5_000)))
     assert all(answer is answers[0] for answer in answers)
     assert (cached.answered, reads.made["primary"] - looks) == ({"search": 1, "cache": 4_999}, 1)
-    assert [one.facts.event_id for one in answers[0].found] == [event_id]
-    await gateways[1].answer(asked)
+    assert await names(there) == ["Nachtflug"]
     with written.transaction():
-        edit_event(written, event_id, EventEdit(facts={"name": "Morgenrot"}), "me", "", seats_max=1_000)
-    await gateways[0].forget()
-    assert (await gateways[0].answer(asked)).found == [], "the gateway of the operator knows at once"
-    assert (await gateways[1].answer(asked)).found != []
+        edit_event(written, event_id, EventEdit(facts={"name": "Nachtflug II"}), "me", "", seats_max=1_000)
+    await here.forget()
+    assert await names(here) == ["Nachtflug II"], "the gateway of the operator knows at once"
+    assert await names(there) == ["Nachtflug"]
     now += 0.3
-    assert (await gateways[1].answer(asked)).found == []
-    assert await gateways[1].answer(asked) is await gateways[1].answer(asked)
-    searched = cached.answered["search"]
-    now += SearchSettings().cache_seconds
-    await gateways[1].answer(asked)
-    assert cached.answered["search"] == searched + 1, "an answer grows old"
+    assert await names(there) == ["Nachtflug II"]
+    held = await there.answer(asked)
+    assert await there.answer(asked) is held
+    now += settings.cache_seconds
+    assert await there.answer(asked) is not held, "an answer grows old"
+    held = await there.answer(asked)
+    for other in ("nacht", "nachtf", "nachtfl"):
+        await there.answer(replace(asked, wanted=Wanted(text=other)))
+    assert await there.answer(asked) is not held, "others have its room"
     assert postgres.runs == 1
 
 

@@ -145,7 +145,7 @@ def test_both_ways_search_for_the_same(app: Litestar, monkeypatch: pytest.Monkey
     ways: list[bool] = []
     real = Express.answers
 
-    async def noted(self: HeldCatalogue[Rendered], ask: Search) -> Rendered:
+    async def noted(self: HeldCatalogue, ask: Search) -> Rendered:
         asked.append(replace(ask, now=NOW))
         return Rendered(0, 0.0, b"{}")
 
