@@ -30,7 +30,7 @@ from gateway.search.suggestions import SOURCES_MAX, suggestions
 
 logger = logging.getLogger(__name__)
 
-ROWS_AT_ONCE: Final = 100
+ROWS_AT_ONCE: Final = 200
 """To take in so many takes some milliseconds, in which the process does nothing else."""
 CHANGES_MAX: Final = 400
 """Where more events have changed, no search waits for them: Postgres answers until `MemoryCatalogue.keep` has them."""
