@@ -21,8 +21,8 @@ class Gathering(Generic[Question, Answer]):
         ask_all: asks them together; it gives an answer, or the exception that is one, for each. What it raises is the
             answer to all.
         given_up: makes the answer of those whose asking was cancelled, as it is by a loop that ends.
-        one_at_a_time: gather for as long as the questions before have no answer. Under load they then leave in fewer
-            and larger groups, each at most one round trip later.
+        under_way_max: while so many groups have no answer, gather on. Under load questions then leave in fewer and
+            larger groups, each at most one round trip later. None: any number.
     """
 
     def __init__(
@@ -30,11 +30,11 @@ class Gathering(Generic[Question, Answer]):
         ask_all: Callable[[Sequence[Question]], Awaitable[Sequence[Answer | Exception]]],
         given_up: Callable[[], Exception],
         *,
-        one_at_a_time: bool = False,
+        under_way_max: int | None = None,
     ) -> None:
         self._ask_all = ask_all
         self._given_up = given_up
-        self._one_at_a_time = one_at_a_time
+        self._under_way_max = under_way_max
         self._asked: list[tuple[Question, asyncio.Future[Answer]]] = []
         self.sending: set[asyncio.Task[None]] = set()
 
@@ -42,10 +42,14 @@ class Gathering(Generic[Question, Answer]):
         """The question's answer, which comes later."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
-        if not self._asked and not (self._one_at_a_time and self.sending):
+        if not self._asked and self._may_leave:
             loop.call_soon(self._send_gathered)
         self._asked.append((question, answer))
         return answer
+
+    @property
+    def _may_leave(self) -> bool:
+        return self._under_way_max is None or len(self.sending) < self._under_way_max
 
     @property
     def is_idle(self) -> bool:
@@ -64,13 +68,13 @@ class Gathering(Generic[Question, Answer]):
         self.sending.discard(sending)
         if sending.cancelled():
             # A loop that ends cancels its tasks, some before they begin. Who asked must not wait for ever then.
-            if self._one_at_a_time:
+            if self._under_way_max is not None:
                 asked = [*asked, *self._asked]
                 self._asked = []
             for _, waiting in asked:
                 if not waiting.done():
                     waiting.set_exception(self._given_up())
-        elif self._one_at_a_time and self._asked and not self.sending:
+        elif self._under_way_max is not None and self._asked and self._may_leave:
             self._send_gathered()
 
     async def _send(self, asked: Sequence[tuple[Question, asyncio.Future[Answer]]]) -> None:

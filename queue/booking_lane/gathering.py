@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import redis
 import redis.asyncio
@@ -16,6 +16,11 @@ import redis.asyncio
 from db.gathering import Gathering
 
 from .pipelined import Pipelined
+
+TRIPS_UNDER_WAY_MAX: Final = 2
+"""Redis answers one trip after the other, so that more of them would not be answered sooner. Each costs both sides a
+system call and a turn of their loops.
+"""
 
 _Call = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -25,7 +30,7 @@ class GatheringRedis(redis.asyncio.Redis):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.gathering: Gathering[_Call, Any] = Gathering(self.ask_all, _given_up)
+        self.gathering: Gathering[_Call, Any] = Gathering(self.ask_all, _given_up, under_way_max=TRIPS_UNDER_WAY_MAX)
         self._pipelined: Pipelined | None = None
         self._opening = asyncio.Lock()
 

@@ -98,7 +98,7 @@ class Paces:
     def _of_event(self, event: int) -> Gathering[_Command, Paced]:
         if len(self._of_events) >= EVENTS_MAX:
             self._of_events = {one: kept for one, kept in self._of_events.items() if not kept.is_idle}
-        made = Gathering[_Command, Paced](partial(self._count, event), _given_up, one_at_a_time=True)
+        made = Gathering[_Command, Paced](partial(self._count, event), _given_up, under_way_max=1)
         self._of_events[event] = made
         return made
 
