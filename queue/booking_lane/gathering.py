@@ -7,7 +7,8 @@ connection, a system call and redis-py's bookkeeping; gathered commands share th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import redis
@@ -37,12 +38,26 @@ class GatheringRedis(redis.asyncio.Redis):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         return await self.gathering.ask((args, options))
 
-    async def ask_all(self, calls: Sequence[_Call]) -> list[Any]:
+    def ask_soon(self, *args: Any) -> Awaitable[Any]:
+        """As `execute_command`, but the command leaves with what else is asked in this turn of the loop, however late
+        the answer is awaited.
+        """
+        return self.gathering.ask((args, {}))
+
+    def ask_all(self, calls: Sequence[_Call]) -> Awaitable[list[Any]]:
         """Send these in one round trip; give an answer, or its exception, for each."""
         pipelined = self._pipelined
         if pipelined is None or pipelined.is_closed:
-            pipelined = await self._open()
-        replies = await pipelined.ask([args for args, _ in calls])
+            return self._ask_opened(calls)
+        return self._ask(pipelined, calls)
+
+    async def _ask_opened(self, calls: Sequence[_Call]) -> list[Any]:
+        return await self._ask(await self._open(), calls)
+
+    def _ask(self, pipelined: Pipelined, calls: Sequence[_Call]) -> asyncio.Future[list[Any]]:
+        return pipelined.ask([args for args, _ in calls], partial(self._answers, calls))
+
+    def _answers(self, calls: Sequence[_Call], replies: list[Any]) -> list[Any]:
         return [self._answer(args[0], options, reply) for (args, options), reply in zip(calls, replies, strict=True)]
 
     async def _open(self) -> Pipelined:

@@ -41,9 +41,14 @@ def _pack(command: Sequence[Any]) -> bytes:
 
 @dataclass(slots=True)
 class _Trip:
-    """Commands that left together."""
+    """Commands that left together.
+
+    Attributes:
+        read: makes the answer of their replies.
+    """
 
     commands: int
+    read: Callable[[list[Any]], list[Any]]
     left_at: float
     answer: asyncio.Future[list[Any]]
     replies: list[Any] = field(default_factory=list)
@@ -92,8 +97,11 @@ class Pipelined(asyncio.Protocol):
     def is_closed(self) -> bool:
         return self._transport.is_closing()
 
-    def ask(self, commands: Sequence[Sequence[Any]]) -> asyncio.Future[list[Any]]:
-        """Send commands; their replies come later, a `redis.ResponseError` in place of each that failed.
+    def ask(
+        self, commands: Sequence[Sequence[Any]], read: Callable[[list[Any]], list[Any]]
+    ) -> asyncio.Future[list[Any]]:
+        """Send commands; the answer is what ``read`` makes later of their replies, a `redis.ResponseError` in place of
+        each that failed.
 
         Raises:
             redis.DataError: a command has a value that Redis has no form for. Nothing is sent.
@@ -101,7 +109,7 @@ class Pipelined(asyncio.Protocol):
         packed = self._packed(commands)
         answer: asyncio.Future[list[Any]] = self._loop.create_future()
         now = time.monotonic()
-        self._trips.append(_Trip(len(commands), now, answer))
+        self._trips.append(_Trip(len(commands), read, now, answer))
         if self._looks is None:
             self._looks = self._loop.call_later(self._answer_seconds_max, self._look)
         self._transport.write(packed)
@@ -131,7 +139,7 @@ class Pipelined(asyncio.Protocol):
                 if len(trip.replies) == trip.commands:
                     self._trips.popleft()
                     if not trip.answer.done():
-                        trip.answer.set_result(trip.replies)
+                        trip.answer.set_result(trip.read(trip.replies))
                     if self._is_refused:
                         self._end(RedisConnectionError(REFUSED))
                         return

@@ -8,7 +8,7 @@ file.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -70,13 +70,26 @@ def _script_for(client: Any, name: str) -> Script:
     return _of_site(script(name), database, in_cluster=in_cluster) if database or in_cluster else script(name)
 
 
-async def run(client: aioredis.Redis, name: str, keys: Sequence[str], args: Args) -> Any:
-    """Run a script; return its reply as redis-py gives it (bytes, int, or lists of these)."""
+def begin(client: aioredis.Redis, name: str, keys: Sequence[str], args: Args) -> Awaitable[Any]:
+    """Run a script; its reply is as redis-py gives it (bytes, int, or lists of these). A client that gathers has it
+    leave with what else is asked in this turn of the loop.
+    """
     operation = _script_for(client, name)
+    ask: Callable[..., Awaitable[Any]] = getattr(client, "ask_soon", client.execute_command)
+    command = (len(keys), *keys, *args)
+    return _run(operation, ask, ask("EVALSHA", operation.sha, *command), command)
+
+
+async def _run(operation: Script, ask: Callable[..., Awaitable[Any]], asked: Awaitable[Any], command: Args) -> Any:
     try:
-        return await client.evalsha(operation.sha, len(keys), *keys, *args)
+        return await asked
     except NoScriptError:
-        return await client.eval(operation.text, len(keys), *keys, *args)
+        return await ask("EVAL", operation.text, *command)
+
+
+async def run(client: aioredis.Redis, name: str, keys: Sequence[str], args: Args) -> Any:
+    """As `begin`, once it is awaited."""
+    return await begin(client, name, keys, args)
 
 
 def run_sync(client: Redis, name: str, keys: Sequence[str], args: Args) -> Any:
