@@ -81,10 +81,30 @@ class GatheringRedis(redis.asyncio.Redis):
         except Exception as error:
             return error
 
+    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> redis.asyncio.client.Pipeline:
+        """Commands that are asked together; a transaction has a connection of its own, as redis-py makes it."""
+        return super().pipeline(True, shard_hint) if transaction else _Together(self)
+
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         if self._pipelined is not None:
             self._pipelined.close()
         await super().aclose(close_connection_pool)
+
+
+class _Together(redis.asyncio.client.Pipeline):
+    """A pipeline that shares the client's connection."""
+
+    def __init__(self, client: GatheringRedis) -> None:
+        super().__init__(client.connection_pool, client.response_callbacks, False, None)
+        self._client = client
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        commands, self.command_stack = self.command_stack, []
+        answers = await self._client.ask_all([(args, dict(options)) for args, options in commands])
+        for answer in answers:
+            if isinstance(answer, BaseException) and (raise_on_error or not isinstance(answer, Exception)):
+                raise answer
+        return answers
 
 
 def _given_up() -> Exception:

@@ -81,7 +81,7 @@ class _Command(NamedTuple):
 class Paces:
     """Counts fans' commands, each with its fan and its network at its event; 0 a minute bounds neither.
 
-    While `TRIPS_UNDER_WAY_MAX` trips of an event have no answer, its commands gather, and are counted by one script then.
+    While `TRIPS_UNDER_WAY_MAX` trips of an event have no answer, its commands gather, and one script counts them then.
     """
 
     def __init__(self, client: aioredis.Redis, *, fan_per_minute: int, network_per_minute: int) -> None:
