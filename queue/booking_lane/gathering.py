@@ -38,9 +38,9 @@ class GatheringRedis(redis.asyncio.Redis):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         return await self.gathering.ask((args, options))
 
-    def ask_soon(self, *args: Any) -> Awaitable[Any]:
+    def ask_soon(self, *args: Any) -> asyncio.Future[Any] | None:
         """As `execute_command`, but the command leaves with what else is asked in this turn of the loop, however late
-        the answer is awaited.
+        the answer is awaited. None: this client cannot say so soon where the command goes.
         """
         return self.gathering.ask((args, {}))
 

@@ -7,7 +7,7 @@ to a single Redis (`booking_lane.gathering`). A server that is away fails its ow
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import redis
@@ -130,8 +130,8 @@ class GatheringCluster(GatheringRedis):
                 raise RedisConnectionError(str(down)) from down
         raise RedisConnectionError("the key is on its way from one server of the cluster to another")
 
-    def ask_soon(self, *args: Any) -> Awaitable[Any]:
-        return self.execute_command(*args)
+    def ask_soon(self, *args: Any) -> None:
+        return None
 
     async def ask_all(self, calls: Sequence[_Call]) -> list[Any]:
         asked = (self.execute_command(*args, **options) for args, options in calls)

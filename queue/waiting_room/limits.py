@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from db.gathering import Gathering
 
 from .keys import allow_key, pace_keys, proof_key
-from .scripts import begin, run
+from .scripts import Begun, run
 
 IPV4_PREFIX_BITS: Final = 24
 IPV6_PREFIX_BITS: Final = 56
@@ -110,7 +110,7 @@ class Paces:
         for command in commands:
             args += command.fan, command.network
         # Asked for now, so that it leaves with what the same requests ask of the line.
-        return self._paced(begin(self._client, "pace", keys, args))
+        return self._paced(Begun(self._client, "pace", keys, args))
 
     @staticmethod
     async def _paced(counting: Awaitable[Any]) -> Sequence[Paced | Exception]:

@@ -8,7 +8,7 @@ file.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -70,26 +70,37 @@ def _script_for(client: Any, name: str) -> Script:
     return _of_site(script(name), database, in_cluster=in_cluster) if database or in_cluster else script(name)
 
 
-def begin(client: aioredis.Redis, name: str, keys: Sequence[str], args: Args) -> Awaitable[Any]:
-    """Run a script; its reply is as redis-py gives it (bytes, int, or lists of these). A client that gathers has it
-    leave with what else is asked in this turn of the loop.
+class Begun:
+    """A script that was begun; who awaits it gets the reply as redis-py gives it (bytes, int, or lists of these).
+
+    A client that gathers has had the command at once, so that it leaves with what else is asked in this turn of the
+    loop.
     """
-    operation = _script_for(client, name)
-    ask: Callable[..., Awaitable[Any]] = getattr(client, "ask_soon", client.execute_command)
-    command = (len(keys), *keys, *args)
-    return _run(operation, ask, ask("EVALSHA", operation.sha, *command), command)
 
+    __slots__ = ("_asked", "_client", "_command", "_script")
 
-async def _run(operation: Script, ask: Callable[..., Awaitable[Any]], asked: Awaitable[Any], command: Args) -> Any:
-    try:
-        return await asked
-    except NoScriptError:
-        return await ask("EVAL", operation.text, *command)
+    def __init__(self, client: aioredis.Redis, name: str, keys: Sequence[str], args: Args) -> None:
+        self._client = client
+        self._script = _script_for(client, name)
+        self._command = (len(keys), *keys, *args)
+        ask_soon = getattr(client, "ask_soon", None)
+        self._asked = None if ask_soon is None else ask_soon("EVALSHA", self._script.sha, *self._command)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._reply().__await__()
+
+    async def _reply(self) -> Any:
+        try:
+            if self._asked is None:
+                return await self._client.execute_command("EVALSHA", self._script.sha, *self._command)
+            return await self._asked
+        except NoScriptError:
+            return await self._client.execute_command("EVAL", self._script.text, *self._command)
 
 
 async def run(client: aioredis.Redis, name: str, keys: Sequence[str], args: Args) -> Any:
-    """As `begin`, once it is awaited."""
-    return await begin(client, name, keys, args)
+    """Run a script; return its reply as redis-py gives it (bytes, int, or lists of these)."""
+    return await Begun(client, name, keys, args)
 
 
 def run_sync(client: Redis, name: str, keys: Sequence[str], args: Args) -> Any:
