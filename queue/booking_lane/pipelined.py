@@ -33,10 +33,10 @@ def _pack(command: Sequence[Any]) -> bytes:
         TypeError: a value is neither text, bytes nor a number.
     """
     name = command[0]
-    if isinstance(name, str) and " " in name:
-        # "SCRIPT LOAD" is two words to Redis.
-        return hiredis.pack_command((*name.split(), *command[1:]))
-    return hiredis.pack_command(tuple(command))
+    # "SCRIPT LOAD" is two words to Redis.
+    words = name.split() if isinstance(name, str) and " " in name else (name,)
+    packed: bytes = hiredis.pack_command((*words, *command[1:]))
+    return packed
 
 
 @dataclass(slots=True)
