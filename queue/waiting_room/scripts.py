@@ -77,14 +77,16 @@ class Begun:
     loop.
     """
 
-    __slots__ = ("_asked", "_client", "_command", "_script")
+    __slots__ = ("_asked", "_client", "_keys", "_keys_and_args", "_script")
 
     def __init__(self, client: aioredis.Redis, name: str, keys: Sequence[str], args: Args) -> None:
         self._client = client
         self._script = _script_for(client, name)
-        self._command = (len(keys), *keys, *args)
+        self._keys = len(keys)
+        self._keys_and_args = (*keys, *args)
         ask_soon = getattr(client, "ask_soon", None)
-        self._asked = None if ask_soon is None else ask_soon("EVALSHA", self._script.sha, *self._command)
+        asked = ("EVALSHA", self._script.sha, self._keys, *self._keys_and_args)
+        self._asked = None if ask_soon is None else ask_soon(*asked)
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._reply().__await__()
@@ -92,10 +94,10 @@ class Begun:
     async def _reply(self) -> Any:
         try:
             if self._asked is None:
-                return await self._client.execute_command("EVALSHA", self._script.sha, *self._command)
+                return await self._client.evalsha(self._script.sha, self._keys, *self._keys_and_args)
             return await self._asked
         except NoScriptError:
-            return await self._client.execute_command("EVAL", self._script.text, *self._command)
+            return await self._client.eval(self._script.text, self._keys, *self._keys_and_args)
 
 
 async def run(client: aioredis.Redis, name: str, keys: Sequence[str], args: Args) -> Any:

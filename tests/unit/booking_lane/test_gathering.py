@@ -60,6 +60,7 @@ async def test_a_pipeline_shares_the_connection(client: aioredis.Redis, jobs: re
 
 
 async def test_what_redis_has_no_form_for_fails_alone(client: aioredis.Redis) -> None:
+    assert isinstance(client, GatheringRedis)
     await client.set("key", bytearray(b"value"))
     assert await client.get("key") == b"value", "a type that redis-py knows and hiredis does not"
     with pytest.raises(redis.DataError):
