@@ -29,7 +29,7 @@ COUNTS_SECONDS: Final = 1.0
 NO_HOLDS_END: Final = (-1, 0)
 
 
-Begun = RoomCounts | asyncio.Task[RoomCounts] | None
+AskedCounts = RoomCounts | asyncio.Task[RoomCounts] | None
 """Counts that are remembered, or the reading of them; None where the room is not known yet."""
 
 
@@ -60,7 +60,7 @@ class Counts:
         self._readings: dict[int, asyncio.Task[RoomCounts]] = {}
         rooms.on_stale(self._forget)
 
-    def begin(self, event_id: int) -> Begun:
+    def begin(self, event_id: int) -> AskedCounts:
         """Begin to read the counts of the event's room, unless they are remembered; `of` takes what comes of it.
         Meanwhile other questions may leave for Redis together with it.
         """
@@ -83,7 +83,7 @@ class Counts:
             # Who began it may have been refused meanwhile, and takes nothing.
             task.exception()
 
-    async def of(self, event_id: int, begun: Begun = None) -> RoomCounts | None:
+    async def of(self, event_id: int, begun: AskedCounts = None) -> RoomCounts | None:
         """The counts of the event's room, at most `COUNTS_SECONDS` old; None for an event without a room.
 
         Args:

@@ -13,7 +13,7 @@ from gateway.hall.hall import UnknownEventError
 from gateway.hall.halls import Halls
 from gateway.identity.rehearsals import refuse_stranger
 from gateway.identity.sessions import Session, refuse_without_account
-from gateway.line.counts import Begun, Counts
+from gateway.line.counts import AskedCounts, Counts
 from gateway.line.moving import Moving
 from gateway.line.places import room_state
 from gateway.line.registry import NO_ROOM, RoomRegistry
@@ -77,11 +77,11 @@ class Finding:
             raise ProblemError("unknown_event") from None
         raise ProblemError("unknown_event", NO_ROOM)
 
-    def begin_counts(self, event_id: int) -> Begun:
+    def begin_counts(self, event_id: int) -> AskedCounts:
         """See `Counts.begin`."""
         return self._counts.begin(event_id)
 
-    async def counts(self, event_id: int, begun: Begun = None) -> RoomCounts:
+    async def counts(self, event_id: int, begun: AskedCounts = None) -> RoomCounts:
         """The counts of the event's room; see `Counts.of`.
 
         Raises:
