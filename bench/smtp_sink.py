@@ -1,7 +1,7 @@
 """``python -m bench.smtp_sink PORT``: an SMTP server that takes every mail and keeps none.
 
-It speaks just enough SMTP for the worker, says PIPELINING as the servers of providers do, and steps back for every other
-process: a provider has a machine of its own, so that the bench measures the worker and not the server.
+It speaks just enough SMTP for the worker, and says PIPELINING as the servers of providers do. A provider has a machine
+of its own, so this one steps back for every other process: the bench is to measure the worker, and not the server.
 """
 
 from __future__ import annotations
