@@ -1,5 +1,5 @@
-"""Migrations make one chain, along which their numbers grow: a gateway compares them as text to see whether the database
-has come to its own (`gateway.health.readiness.PostgresLook`), and finds nothing amiss in one that is ahead.
+"""Migrations make one chain, along which their numbers grow. A gateway compares them as text, to see whether the
+database has come to its own: `gateway.health.readiness.PostgresLook`. It finds nothing amiss in one that is ahead.
 """
 
 from __future__ import annotations
