@@ -20,6 +20,7 @@ from typer.exceptions import TyperException
 
 from admitone.cli import app
 from admitone.settings import ROWS, Settings
+from messages.fonts import FILES
 
 ROOT = Path(__file__).parents[2]
 OURS = ("migrate", "gateway", "worker")
