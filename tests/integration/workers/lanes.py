@@ -59,11 +59,15 @@ class Lanes:
         return service
 
     def cashier(self) -> Service:
-        """Start a cashier that heeds `stop_at`, and is there again at once when it is killed."""
-        log = self.folder / "cashier.log"
-        process = start_module("tests.integration.workers.cashiers", str(self.folder), log=log, environ=self.environ)
+        """Start a cashier that heeds `stop_at`, and is there again at once when it is killed; returns once all that it
+        needs is loaded.
+        """
+        log, loaded = self.folder / "cashier.log", self.folder / "loaded"
+        module = "tests.integration.workers.cashiers"
+        process = start_module(module, str(self.folder), str(loaded), log=log, environ=self.environ)
         service = Service(log.stem, process, log)
         self.pools.append(service)
+        await_true("the cashier has loaded", loaded.exists, 60)
         return service
 
     def await_workers(self, pools: int = 1) -> None:
@@ -92,8 +96,7 @@ class Lanes:
     def reached(self) -> int:
         """The id of the lane worker's process that stands at the point."""
         reached = self.folder / "reached"
-        # A cashier that has just been started loads the libraries of providers first.
-        await_true("the point is reached", lambda: reached.exists() and reached.read_text(), 30)
+        await_true("the point is reached", lambda: reached.exists() and reached.read_text(), 10)
         return int(reached.read_text())
 
     def kill_at(self, point: str) -> int:
