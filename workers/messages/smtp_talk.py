@@ -100,8 +100,8 @@ class Talk(asyncio.Protocol):
                 return reply.words
             refusal = aiosmtplib.SMTPDataError(reply.code, reply.words)
         elif len(replies) == len(commands) and replies[-1].code == _GO_ON:
-            # It waits for content although it refused the address (RFC 2920, 3.1).
-            await self._say(b".\r\n")
+            # It waits for content although it refused the address. What has no end is no mail to anybody.
+            self.close()
         await self.reset()
         raise refusal
 

@@ -54,10 +54,10 @@ class Server:
             if verb == self.hangs_up_after:
                 break
             if verb == "DATA" and answer.startswith(b"354"):
-                content = await reader.readuntil(b".\r\n")
-                while content != b".\r\n" and not content.endswith(b"\r\n.\r\n"):
-                    content += await reader.readuntil(b".\r\n")
-                self.mails.append(content)
+                try:
+                    self.mails.append(await reader.readuntil(b"\r\n.\r\n"))
+                except asyncio.IncompleteReadError:
+                    break
                 writer.write(self.answers["."] + b"\r\n")
         writer.close()
 
@@ -103,9 +103,9 @@ async def test_a_server_that_takes_one_command_at_a_time_gets_one() -> None:
     assert server.came_early == []
 
 
-@pytest.mark.parametrize("data", [b"503 5.5.1 no recipients", b"354 go on"])
-async def test_a_refused_address_leaves_the_connection_for_the_next_mail(data: bytes) -> None:
-    server = Server(answers={**TAKEN, "RCPT": b"550-5.1.1 no\r\n550 5.1.1 such user", "DATA": data})
+async def test_a_refused_address_leaves_the_connection_for_the_next_mail() -> None:
+    no_data = b"503 5.5.1 no recipients"
+    server = Server(answers={**TAKEN, "RCPT": b"550-5.1.1 no\r\n550 5.1.1 such user", "DATA": no_data})
     async with talking(server) as talk:
         with pytest.raises(aiosmtplib.SMTPRecipientRefused) as refused:
             await talk.hand_over("a@venue.example", "b@example.org", MAIL)
@@ -113,7 +113,16 @@ async def test_a_refused_address_leaves_the_connection_for_the_next_mail(data: b
         server.answers = dict(TAKEN)
         assert talk.is_open
         await talk.hand_over("a@venue.example", "c@example.org", MAIL)
-    assert server.mails == [b".\r\n"] * data.startswith(b"354") + [MAIL + b".\r\n"], "who is refused gets no content"
+    assert server.mails == [MAIL + b".\r\n"]
+
+
+async def test_a_server_that_wants_the_content_for_an_address_that_it_refused_gets_none() -> None:
+    server = Server(answers={**TAKEN, "RCPT": b"550 5.1.1 no such user"})
+    async with talking(server) as talk:
+        with pytest.raises(aiosmtplib.SMTPRecipientRefused):
+            await talk.hand_over("a@venue.example", "b@example.org", MAIL)
+        assert not talk.is_open
+    assert server.mails == []
 
 
 async def test_a_refused_content_is_a_refusal_of_the_mail() -> None:
