@@ -615,6 +615,7 @@ def test_a_cashier_killed_round_the_keeping_of_seats_keeps_them_once(each_till: 
     assert till.number("SELECT count(*) FROM seat WHERE status <> 'available'") == paid
 
 
+@pytest.mark.long
 def test_seats_are_not_kept_if_a_cashier_notes_before_it_sends(till: Till) -> None:
     """The negative control: this cashier noted that the bank was asked, and died before its `Keep` left."""
     _with_banks(till)
