@@ -8,9 +8,14 @@ NEWS_MS = 60_000
 """So long that no time passes in a test but what the test lets pass."""
 
 
+async def nothing_said_lately(room: Room) -> None:
+    await room.client.hset(room.keys["config"], "news_at", 0)
+
+
 async def test_the_first_news_go_at_once_and_the_next_go_together_with_the_tick(room: Room) -> None:
     await room.admitted(*range(1, 6))
     await room.open(news_ms=NEWS_MS)
+    await nothing_said_lately(room)
     async with room.news() as news:
         for fan in (1, 2, 3):
             await room.line.leave(42, fan)
@@ -43,10 +48,11 @@ async def test_one_message_tells_all_that_happened_in_a_tick(room: Room) -> None
 async def test_news_wait_no_longer_than_they_may_where_nobody_ticks(room: Room) -> None:
     await room.admitted(1, 2, 3)
     await room.open(news_ms=NEWS_MS)
+    await nothing_said_lately(room)
     async with room.news() as news:
         await room.line.leave(42, 1)
         await room.line.leave(42, 2)
-        await room.client.hincrby(room.keys["config"], "news_at", -NEWS_MS)
+        await nothing_said_lately(room)
         await room.line.heartbeat(42, {3: 0})
     assert [one.ended for one in news] == [[(1, "left")], [(2, "left")]], "any operation publishes what is due"
 
