@@ -11,6 +11,7 @@ long this machine took from there, as if a simulated second were a real one; a f
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,7 @@ from bench.stats import percentile
 from booking_lane.clients import async_client, plain_async_client
 from db.connections.engines import create_engine
 from db.events.seed import RoomSeed, seed_demo
+from gateway.lifespan import GC_THRESHOLDS
 from gateway.line.counts import Counts
 from gateway.line.fan_streams import TURN_SECONDS, turn_now
 from gateway.line.places import Places
@@ -45,7 +47,9 @@ from waiting_room.tickers import RENEW_SECONDS, Tickers
 from waiting_room.tokens import Tokens
 
 JOINS_AT_ONCE: Final = 250
-"""So many fans join at one gateway in one trip to Redis, and `GATEWAYS_AT_ONCE` gateways do that at the same time."""
+"""So many fans join at one gateway in one trip to Redis. `GATEWAYS_AT_ONCE` gateways have trips under way, so that both
+Valkey and this process have work.
+"""
 GATEWAYS_AT_ONCE: Final = 4
 HEARTBEAT_SECONDS: Final = 4
 TURNS_A_SECOND: Final = round(1 / TURN_SECONDS)
@@ -218,6 +222,8 @@ class Simulation:
         return self._gateways[fan // JOINS_AT_ONCE % len(self._gateways)]
 
     async def run(self, meter: Meter, seconds: int) -> None:
+        # As in a gateway: full collections of a million fans' objects would be most of the work.
+        gc.set_threshold(*GC_THRESHOLDS)
         listening = [asyncio.create_task(one.news.listen()) for one in self._gateways]
         try:
             for one in self._gateways:
@@ -238,10 +244,14 @@ class Simulation:
 
     async def _join(self) -> None:
         """Let all join and listen, and each gateway ask and tell once what it follows from there by differences."""
-        at_once = JOINS_AT_ONCE * GATEWAYS_AT_ONCE
-        for first in range(0, self._fans, at_once):
-            some = range(first, min(first + at_once, self._fans))
-            await asyncio.gather(*(self._at(fan).add(self._event_id, FAN_FIRST + fan) for fan in some))
+        firsts = iter(range(0, self._fans, JOINS_AT_ONCE))
+
+        async def join_some() -> None:
+            for first in firsts:
+                some = range(first, min(first + JOINS_AT_ONCE, self._fans))
+                await asyncio.gather(*(self._at(fan).add(self._event_id, FAN_FIRST + fan) for fan in some))
+
+        await asyncio.gather(*(join_some() for _ in range(GATEWAYS_AT_ONCE)))
         await self._beat()
         await self._send(turn_now())
 
@@ -309,8 +319,8 @@ class Simulation:
 
 
 def measure(system: System, *, fans: int, gateways: int, seconds: int) -> Part:
-    """Simulate so many seconds. A fan far back is told every eight, so that only from the ninth on it is known how old the
-    places are that fans look at.
+    """Simulate so many seconds. A fan far back is told every eight, so that only from the ninth on it is known how old
+    the places are that fans look at.
     """
     part, meter, began = Part("scale"), Meter(system), time.monotonic()
     simulation = Simulation(system, fans, gateways)
