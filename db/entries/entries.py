@@ -81,13 +81,13 @@ WITH ticket AS (
            coalesce(%(issue_number)s::int, d.issue_number) <> d.issue_number AS is_dead,
            EXISTS (
                SELECT FROM entry x
-                WHERE x.device = %(device)s AND x.scan_id = %(scan_id)s AND x.event_id = d.event_id
+                WHERE x.device = %(device)s AND x.scan_id = %(scan_id)s AND x.event_id = %(event_id)s
                   AND (x.undone_at IS NOT NULL
                        OR (x.purchase_id, x.ticket_type_id, x.row_number, x.seat_number)
                           <> (d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number))) AS is_repeated
       FROM ticket_at_gate d
       JOIN event e USING (event_id)
-     WHERE d.event_id = %(event_id)s AND {which}
+     WHERE d.event_id = %(event_id)s AND e.event_id = %(event_id)s AND {which}
      LIMIT 1
 ), made AS (
     INSERT INTO entry AS e (event_id, entry_id, purchase_id, ticket_type_id, row_number, seat_number, gate, device,
@@ -112,7 +112,7 @@ _CHECK_IN_NAMED: Final[LiteralString] = _CHECK_IN.format(which=_NAMED)
 _CHECK_IN_CODED: Final[LiteralString] = _CHECK_IN.format(which=_CODED)
 
 _UNDO: Final[LiteralString] = """
-UPDATE entry SET undone_at = clock_timestamp(), undone_by = %(operator)s
+UPDATE entry SET undone_at = now(), undone_by = %(operator)s
  WHERE entry_id = %(entry_id)s AND event_id = %(event_id)s AND undone_at IS NULL
 """
 _IS_THERE: Final[LiteralString] = """

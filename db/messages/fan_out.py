@@ -40,14 +40,14 @@ TAKE_NEWS: Final[LiteralString] = """
 WITH due AS (
     SELECT event_id, outbox_id
       FROM delivery
-     WHERE channel = 'message' AND recipient_id = 0 AND state = 'pending' AND due_at <= statement_timestamp()
+     WHERE channel = 'message' AND recipient_id = 0 AND state = 'pending' AND due_at <= now()
      ORDER BY due_at
      LIMIT %(news_max)s
        FOR UPDATE SKIP LOCKED
 ), taken AS (
     UPDATE delivery d
        SET attempts = least(d.attempts + 1, 32000),
-           due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
+           due_at = now() + make_interval(secs => %(lease_seconds)s)
       FROM due
      WHERE d.outbox_id = due.outbox_id AND d.event_id = due.event_id AND d.channel = 'message' AND d.recipient_id = 0
     RETURNING d.event_id, d.outbox_id
@@ -59,7 +59,7 @@ SELECT t.event_id, t.outbox_id, o.kind, o.payload
 
 NEWS_DONE: Final[LiteralString] = """
 UPDATE delivery
-   SET state = 'delivered', ended_at = clock_timestamp()
+   SET state = 'delivered', ended_at = now()
  WHERE channel = 'message' AND recipient_id = 0 AND outbox_id = ANY (%(outbox_ids)s::uuid[])
    AND event_id = ANY (%(event_ids)s::bigint[])
 """

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
+from db.citus.walking import Work
 from db.edge.channel import EDGE
 from db.messages.fan_out import MESSAGES
 from db.outbox.channels import ChannelSql
@@ -23,27 +24,31 @@ HAND_OVER: Final[LiteralString] = f"""
 WITH taken AS (
     SELECT event_id, outbox_id, kind, created_at
       FROM outbox
-     WHERE sent_at IS NULL
+     WHERE sent_at IS NULL /* of one event: AND event_id = @ */
      ORDER BY outbox_id
      LIMIT %(rows_max)s
        FOR UPDATE SKIP LOCKED
 ), news AS (
     SELECT t.*
       FROM taken t
-      JOIN event v ON v.event_id = t.event_id AND v.rehearsal_of IS NULL
+      JOIN event v ON v.event_id = t.event_id AND v.rehearsal_of IS NULL /* of one event: AND v.event_id = @ */
 ), wanted AS (
     {" UNION ALL ".join(_wanted(channel) for channel in CHANNELS)}
 ), handed AS (
     INSERT INTO delivery (event_id, outbox_id, channel, recipient_id, due_at, created_at)
-    SELECT event_id, outbox_id, channel, recipient_id, statement_timestamp(), statement_timestamp()
+    SELECT event_id, outbox_id, channel, recipient_id, now(), now()
       FROM wanted
         ON CONFLICT DO NOTHING
 )
 UPDATE outbox o
-   SET sent_at = statement_timestamp()
+   SET sent_at = now()
   FROM taken t
- WHERE o.event_id = t.event_id AND o.outbox_id = t.outbox_id
+ WHERE o.event_id = t.event_id AND o.outbox_id = t.outbox_id /* of one event: AND o.event_id = @ */
 """  # noqa: S608 - of constants alone
+EVENTS_WITH_NEWS: Final[LiteralString] = """
+SELECT event_id FROM outbox WHERE sent_at IS NULL GROUP BY event_id ORDER BY min(created_at) LIMIT %(rows_max)s
+"""
+NEWS: Final = Work(HAND_OVER, EVENTS_WITH_NEWS)
 """Makes the deliveries of new outbox rows, for every channel at once. News of a rehearsal is not delivered.
 
 ``has_edge``: the site has a cache before it that is to be told.
