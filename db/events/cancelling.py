@@ -49,8 +49,8 @@ _TO_DO: Final[LiteralString] = """
 CANCELLATIONS_TO_DO: Final[LiteralString] = f"""
 SELECT event_id, told_through {_TO_DO}
    FOR UPDATE SKIP LOCKED
-"""  # noqa: S608 - of constants alone
-EVENTS_TO_DO: Final[LiteralString] = f"SELECT event_id {_TO_DO}"  # noqa: S608 - of constants alone
+"""
+EVENTS_TO_DO: Final[LiteralString] = f"SELECT event_id {_TO_DO}"
 
 PURCHASES_TO_TELL: Final = """
 SELECT p.purchase_id, p.user_id, p.total_amount, p.currency, d.seats

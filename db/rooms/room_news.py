@@ -40,7 +40,7 @@ UPDATE room m
  WHERE m.event_id = due.event_id /* of one event: AND m.event_id = @ */
 RETURNING m.event_id, due.told
 """  # noqa: S608 - of constants alone
-EVENTS_OPENED: Final[LiteralString] = f"SELECT m.event_id {_OPENED}"  # noqa: S608 - of constants alone
+EVENTS_OPENED: Final[LiteralString] = f"SELECT m.event_id {_OPENED}"
 
 _SOLD_OUT: Final[LiteralString] = """
       FROM room m
@@ -68,7 +68,7 @@ UPDATE room m
  WHERE m.event_id = due.event_id /* of one event: AND m.event_id = @ */
 RETURNING m.event_id
 """  # noqa: S608 - of constants alone
-EVENTS_SOLD_OUT: Final[LiteralString] = f"SELECT m.event_id {_SOLD_OUT}"  # noqa: S608 - of constants alone
+EVENTS_SOLD_OUT: Final[LiteralString] = f"SELECT m.event_id {_SOLD_OUT}"
 
 UNMARK_SOLD_OUT: Final[LiteralString] = """
 UPDATE room m
