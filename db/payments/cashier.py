@@ -120,7 +120,7 @@ UPDATE payment
        client_secret = %(client_secret)s, pay_href = %(pay_href)s, tries = 0, error = '',
        due_at = CASE WHEN due_at = %(taken_until)s THEN least(expires_at, clock.later) ELSE due_at END
   FROM clock
- WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND state IN ('new', 'open')
+ WHERE payment.event_id = %(event_id)s AND payment_id = %(payment_id)s AND state IN ('new', 'open')
    AND (provider_ref IS NULL OR provider_ref = %(provider_ref)s OR %(pay_href)s::text IS NOT NULL)
 """
 """A late answer does not take the place of the provider's own page."""
@@ -139,7 +139,7 @@ UPDATE payment
    SET closed_at = coalesce(closed_at, clock.now), error = '',
        due_at = CASE WHEN state IN ('new', 'open') THEN clock.later END
   FROM clock
- WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND captured_at IS NULL
+ WHERE payment.event_id = %(event_id)s AND payment_id = %(payment_id)s AND captured_at IS NULL
    AND (provider_ref IS NULL OR %(provider_ref)s::text IS NULL OR provider_ref = %(provider_ref)s)
    AND NOT (at_provider AND pay_href IS NULL AND state <> 'failed' AND expires_at > clock.now)
 RETURNING payment_id
@@ -152,7 +152,7 @@ UPDATE payment
    SET due_at = least(clock.later, CASE WHEN expires_at > clock.now THEN expires_at END),
        error = %(error)s, tries = CASE WHEN %(is_fault)s THEN tries ELSE 0 END
   FROM clock
- WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND state IN ('new', 'open', 'failed')
+ WHERE payment.event_id = %(event_id)s AND payment_id = %(payment_id)s AND state IN ('new', 'open', 'failed')
    AND due_at = %(taken_until)s
 """
 """Where there was a hint meanwhile, the payment stays due."""
