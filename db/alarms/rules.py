@@ -41,7 +41,7 @@ DELETE FROM alarm_rule r
    AND NOT EXISTS (SELECT
                      FROM event e
                     WHERE e.event_id = r.event_id
-                      AND e.date > clock_timestamp() - make_interval(hours => %(keep_hours)s))
+                      AND e.date > now() - make_interval(hours => %(keep_hours)s))
    AND %(rows_max)s > 0
 """
 """Forgets what was set for events that are long over."""
