@@ -51,6 +51,7 @@ JOINS_AT_ONCE: Final = 250
 Valkey and this process have work.
 """
 GATEWAYS_AT_ONCE: Final = 4
+WAIT_SECONDS_MAX: Final = 120
 HEARTBEAT_SECONDS: Final = 4
 TURNS_A_SECOND: Final = round(1 / TURN_SECONDS)
 """As often as a door is ticked."""
@@ -122,6 +123,8 @@ class SimulatedGateway:
 
     def __init__(self, engine: AsyncEngine, url: str, shown: Shown) -> None:
         self.client = async_client(url, connections_max=4)
+        # While Valkey rewrites the file of a million fans on a busy machine, nothing is to be given up.
+        self.client.connection_pool.connection_kwargs["socket_timeout"] = WAIT_SECONDS_MAX
         self.line = Line(self.client)
         self.rooms = RoomRegistry(engine, self.line, LineSettings(connected_seconds=CONNECTED_SECONDS))
         self.counts = Counts(engine, self.line, self.rooms, 15)

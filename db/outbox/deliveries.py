@@ -70,19 +70,36 @@ UPDATE delivery d
 """Writes down how attempts ended. A success counts even where another dispatcher has taken the delivery meanwhile; a
 failure counts only where it is the latest attempt's."""
 
+OLD_LOOKED_AT: Final = 20
+"""Of old news, so many times what is forgotten at once is looked at: some of it may still have to be delivered."""
+
 FORGET: Final[LiteralString] = f"""
-DELETE FROM outbox o
- USING (SELECT event_id, outbox_id
-          FROM outbox s
-         WHERE s.sent_at < clock_timestamp() - make_interval(hours => %(keep_hours)s)
-           AND NOT EXISTS (SELECT
-                             FROM delivery d
-                            WHERE d.outbox_id = s.outbox_id AND d.event_id = s.event_id AND d.state = 'pending'
-                              AND ({
+WITH old AS MATERIALIZED (
+    SELECT event_id, outbox_id, sent_at
+      FROM outbox
+     WHERE sent_at < now() - make_interval(hours => %(keep_hours)s)
+     ORDER BY sent_at
+     LIMIT {OLD_LOOKED_AT} * %(rows_max)s
+), done AS MATERIALIZED (
+    SELECT s.event_id, s.outbox_id
+      FROM old s
+     WHERE NOT EXISTS (SELECT
+                         FROM delivery d
+                        WHERE d.outbox_id = s.outbox_id AND d.event_id = s.event_id AND d.state = 'pending'
+                          AND ({
     " OR ".join(f"d.channel = '{channel.name}' AND {channel.deliverable}" for channel in CHANNELS)
 }))
-         ORDER BY s.sent_at
-         LIMIT %(rows_max)s) AS old
- WHERE o.event_id = old.event_id AND o.outbox_id = old.outbox_id
+     ORDER BY s.sent_at
+     LIMIT %(rows_max)s
+), deliveries AS (
+    DELETE FROM delivery d
+     USING done
+     WHERE d.event_id = done.event_id AND d.outbox_id = done.outbox_id
+)
+DELETE FROM outbox o
+ USING done
+ WHERE o.event_id = done.event_id AND o.outbox_id = done.outbox_id
 """  # noqa: S608 - of constants alone
-"""Deletes news, with its deliveries, that was handed over long ago and that no channel still has to deliver."""
+"""Deletes news, with its deliveries, that was handed over long ago and that no channel still has to deliver. On a Citus
+cluster no foreign key deletes the deliveries.
+"""
