@@ -33,6 +33,7 @@ from admitone.embedded.account import service_account
 from db.citus.distributing import distribute
 from db.migrate import migrate
 from tests.services import free_port
+from tests.waiting import await_that
 
 NODES: Final = 3
 SERVICE_SECONDS_MAX: Final = 30
@@ -167,7 +168,16 @@ def database_on(citus_url: str) -> Iterator[str]:
         yield urls[0]
     finally:
         for server in servers:
-            _execute(server, drop)
+            await_that(lambda server=server: _is_dropped(server, drop), what=f"{name} is dropped")  # type: ignore[misc]
+
+
+def _is_dropped(server: str, drop: sql.Composed) -> bool:
+    """Drop the database, unless a daemon of Citus has just connected to it again."""
+    try:
+        _execute(server, drop)
+    except psycopg.errors.ObjectInUse:
+        return False
+    return True
 
 
 def nodes_of(citus_url: str) -> list[str]:
