@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -168,7 +169,7 @@ def database_on(citus_url: str) -> Iterator[str]:
         yield urls[0]
     finally:
         for server in servers:
-            await_that(lambda server=server: _is_dropped(server, drop), what=f"{name} is dropped")  # type: ignore[misc]
+            await_that(partial(_is_dropped, server, drop), what=f"{name} is dropped")
 
 
 def _is_dropped(server: str, drop: sql.Composed) -> bool:
