@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -33,6 +34,7 @@ from admitone.embedded.account import service_account
 from db.citus.distributing import distribute
 from db.migrate import migrate
 from tests.services import free_port
+from tests.waiting import await_that
 
 NODES: Final = 3
 SERVICE_SECONDS_MAX: Final = 30
@@ -167,7 +169,16 @@ def database_on(citus_url: str) -> Iterator[str]:
         yield urls[0]
     finally:
         for server in servers:
-            _execute(server, drop)
+            await_that(partial(_is_dropped, server, drop), what=f"{name} is dropped")
+
+
+def _is_dropped(server: str, drop: sql.Composed) -> bool:
+    """Drop the database, unless a daemon of Citus has just connected to it again."""
+    try:
+        _execute(server, drop)
+    except psycopg.errors.ObjectInUse:
+        return False
+    return True
 
 
 def nodes_of(citus_url: str) -> list[str]:

@@ -3,15 +3,20 @@
 Valkey, its scripts, and the gateways' own code for the line are the real ones; a fan is a counter in place of a socket.
 The steps of a second are done one after another, as fast as this machine can, and each is measured alone. If a second
 takes longer than a second, time goes slowly; Valkey's CPU for each simulated second is the same.
+
+A place ages from the moment at which its gateway's turn began, before it asked the line. As it is sent, its age is how
+long this machine took from there, as if a simulated second were a real one; a fan looks at it until the next one comes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 from random import Random
 from typing import Any, Final, cast
 
@@ -19,51 +24,88 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench.report import Part
 from bench.servers import System
+from bench.stats import percentile
 from booking_lane.clients import async_client, plain_async_client
 from db.connections.engines import create_engine
 from db.events.seed import RoomSeed, seed_demo
+from gateway.lifespan import GC_THRESHOLDS
 from gateway.line.counts import Counts
 from gateway.line.fan_streams import TURN_SECONDS, turn_now
 from gateway.line.places import Places
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
+from gateway.line.sending import INTERVAL_TURNS, INTERVALS_SECONDS
 from gateway.line.streams import LineStreams
 from gateway.process.news import News, Topic
 from gateway.wire.stream import Stream
-from waiting_room.keys import NEWS_CHANNEL
+from waiting_room.keys import NEWS_CHANNEL, room_channel, room_key
 from waiting_room.line import Line
+from waiting_room.model import News as RoomNews
 from waiting_room.model import read_news
 from waiting_room.settings import LineSettings
 from waiting_room.tickers import RENEW_SECONDS, Tickers
 from waiting_room.tokens import Tokens
 
-JOINS_AT_ONCE: Final = 500
+JOINS_AT_ONCE: Final = 250
+"""So many fans join at one gateway in one trip to Redis. `GATEWAYS_AT_ONCE` gateways have trips under way, so that both
+Valkey and this process have work.
+"""
+GATEWAYS_AT_ONCE: Final = 4
+WAIT_SECONDS_MAX: Final = 120
 HEARTBEAT_SECONDS: Final = 4
-TICKS_A_SECOND: Final = 4
+TURNS_A_SECOND: Final = round(1 / TURN_SECONDS)
+"""As often as a door is ticked."""
 CONNECTED_SECONDS: Final = 120
 """The longest that the settings allow: in slow motion a fan's sign of life comes late."""
 CALLS_A_SECOND: Final = 100
-"""So many at most: in slow motion as many a tick as in a whole second."""
 LEAVES_A_SECOND: Final = 20
 CAPACITY: Final = 100_000
+FAN_FIRST: Final = 10**9
+PLACE: Final = b"event: place"
+LOOKS: Final = 2_000
+"""So many waiting fans look at their pages in each simulated second, once all were sent their places."""
+AIM_AGE_SECONDS: Final = 2
 AIM_FANS: Final = 1_000_000
 ISSUE_CORES: Final = {"heartbeats": 1.05e-6, "places": 0.34e-6}
 """The issue's table: cores a fan, at 100 gateways."""
 
 
 @dataclass(slots=True)
+class Shown:
+    """What fans were sent since the simulated time began, and how old the places were."""
+
+    now: float = 0.0
+    """The simulated time, in seconds."""
+    turn_began_at: float = 0.0
+    """The real time at which the gateway that sends now began its turn."""
+    frames: int = 0
+    frame_bytes: int = 0
+    messages: int = 0
+    message_bytes: int = 0
+    sent_ages: list[float] = field(default_factory=list)
+    looked_ages: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class CountedStream:
     """A fan's stream that counts what it is sent."""
 
-    written: list[int]
+    shown: Shown
     closed: bool = False
-    ends_at: float = float("inf")
+    ends_at: float = inf
     wrote_at: float = field(default_factory=time.monotonic)
+    true_at: float = -inf
+    """The simulated time at which what was written last was true."""
 
     def write(self, frame: bytes) -> bool:
-        self.written[0] += 1
-        self.written[1] += len(frame)
+        shown = self.shown
+        shown.frames += 1
+        shown.frame_bytes += len(frame)
         self.wrote_at = time.monotonic()
+        if frame.startswith(PLACE):
+            age = self.wrote_at - shown.turn_began_at
+            self.true_at = shown.now - age
+            shown.sent_ages.append(age)
         return True
 
     def beat(self) -> None:
@@ -79,8 +121,10 @@ class CountedStream:
 class SimulatedGateway:
     """The line's services of one gateway process."""
 
-    def __init__(self, engine: AsyncEngine, url: str, written: list[int]) -> None:
+    def __init__(self, engine: AsyncEngine, url: str, shown: Shown) -> None:
         self.client = async_client(url, connections_max=4)
+        # While Valkey rewrites the file of a million fans on a busy machine, nothing is to be given up.
+        self.client.connection_pool.connection_kwargs["socket_timeout"] = WAIT_SECONDS_MAX
         self.line = Line(self.client)
         self.rooms = RoomRegistry(engine, self.line, LineSettings(connected_seconds=CONNECTED_SECONDS))
         self.counts = Counts(engine, self.line, self.rooms, 15)
@@ -89,9 +133,14 @@ class SimulatedGateway:
         restoring = Restoring(engine, self.line, self.rooms, 600)
         self.streams = LineStreams(self.line, self.rooms, self.counts, self.places, restoring)
         self.tickers = Tickers(self.client)
-        topic = Topic([NEWS_CHANNEL], read_news, [self.rooms.on_news, self.streams.on_news])
-        self.news = News(plain_async_client(url), [topic], lambda: None)
-        self._written = written
+        self.topic = Topic([NEWS_CHANNEL], self._read_news, [self.rooms.on_news, self.streams.on_news])
+        self.news = News(plain_async_client(url), [self.topic], lambda: None)
+        self._shown = shown
+
+    def _read_news(self, payload: bytes) -> RoomNews:
+        self._shown.messages += 1
+        self._shown.message_bytes += len(payload)
+        return read_news(payload)
 
     async def add(self, event_id: int, fan: int) -> None:
         """Let a fan join and listen."""
@@ -99,13 +148,29 @@ class SimulatedGateway:
         counts = await self.counts.of(event_id)
         assert counts is not None
         place = self.places.place(event_id, standing, counts, fan, "s")
-        stream = cast(Stream, CountedStream(self._written))
+        stream = cast(Stream, CountedStream(self._shown))
         await self.streams.subscribe(stream, event_id, fan, "s", place, counts)
+
+    def spread(self, event_id: int, turn: int, chance: Random) -> None:
+        """Have the fans' turns come as if they had connected at any time, and not all at the end of the joins."""
+        event = self.streams._events.get(event_id)
+        for fan_stream in event.all() if event is not None else ():
+            if event is not None:
+                event.put_off(fan_stream, turn + chance.randrange(max(INTERVAL_TURNS)))
 
     async def send_places(self, event_id: int, turn: int) -> None:
         event = self.streams._events.get(event_id)
         if event is not None:
+            self._shown.turn_began_at = time.monotonic()
             await self.streams._take_turn(event, turn)
+
+    def look(self, event_id: int, fan: int) -> None:
+        """Let a fan look at the page, and note how old the place on it is."""
+        event = self.streams._events.get(event_id)
+        for fan_stream in event.of([fan]) if event is not None else ():
+            if fan_stream.state == "waiting":
+                stream = cast(CountedStream, fan_stream.stream)
+                self._shown.looked_ages.append(self._shown.now - stream.true_at)
 
     async def close(self) -> None:
         await self.client.aclose()
@@ -143,82 +208,129 @@ class Meter:
         spent.seconds += time.monotonic() - began
 
 
-async def _simulate(system: System, meter: Meter, fans: int, gateways: int, seconds: int, written: list[int]) -> None:
-    event_id = seed_demo(system.database_url, room=RoomSeed(rate_per_minute=0, capacity=1, line_cap=2_000_000))
-    engine = create_engine(system.database_url, pool_max=4)
-    crowd = [SimulatedGateway(engine, system.redis_url, written) for _ in range(gateways)]
-    listening = [asyncio.create_task(one.news.listen()) for one in crowd]
-    try:
-        for one in crowd:
-            await one.rooms.refresh()
-            await one.news.connected.wait()
+class Simulation:
+    """One event's line and its gateways."""
 
-        async def send(turn: int) -> None:
-            for one in crowd:
-                await one.send_places(event_id, turn)
+    def __init__(self, system: System, fans: int, gateways: int) -> None:
+        self.shown = Shown()
+        self._fans = fans
+        self._event_id = seed_demo(
+            system.database_url, room=RoomSeed(rate_per_minute=0, capacity=1, line_cap=2_000_000)
+        )
+        self._engine = create_engine(system.database_url, pool_max=4)
+        self._gateways = [SimulatedGateway(self._engine, system.redis_url, self.shown) for _ in range(gateways)]
+        self._chance = Random(18)
 
-        async def beat() -> None:
-            for one in crowd:
-                await one.streams._heartbeat(tuple(one.streams._events.values()))
+    def _at(self, fan: int) -> SimulatedGateway:
+        return self._gateways[fan // JOINS_AT_ONCE % len(self._gateways)]
 
-        async def join() -> None:
-            """Let all join and listen, and each gateway ask and tell once what it follows from there by differences."""
-            for first in range(0, fans, JOINS_AT_ONCE):
-                chunk = range(first, min(first + JOINS_AT_ONCE, fans))
-                await asyncio.gather(*(crowd[fan % gateways].add(event_id, 10**9 + fan) for fan in chunk))
-            await beat()
-            await send(turn_now())
+    async def run(self, meter: Meter, seconds: int) -> None:
+        # As in a gateway: full collections of a million fans' objects would be most of the work.
+        gc.set_threshold(*GC_THRESHOLDS)
+        listening = [asyncio.create_task(one.news.listen()) for one in self._gateways]
+        try:
+            for one in self._gateways:
+                await one.rooms.refresh()
+                await one.news.connected.wait()
+                await one.news.follow(one.topic, {room_channel(self._event_id, 0)})
+            await meter.step("joins", self._join)
+            await self._open()
+            for second in range(seconds):
+                await self._second(meter, second)
+        finally:
+            for task in listening:
+                task.cancel()
+            await asyncio.gather(*listening, return_exceptions=True)
+            for one in self._gateways:
+                await one.close()
+            await self._engine.dispose()
 
-        await meter.step("joins", join)
-        counts = await crowd[0].line.counts(event_id)
+    async def _join(self) -> None:
+        """Let all join and listen, and each gateway ask and tell once what it follows from there by differences."""
+        firsts = iter(range(0, self._fans, JOINS_AT_ONCE))
+
+        async def join_some() -> None:
+            for first in firsts:
+                some = range(first, min(first + JOINS_AT_ONCE, self._fans))
+                await asyncio.gather(*(self._at(fan).add(self._event_id, FAN_FIRST + fan) for fan in some))
+
+        await asyncio.gather(*(join_some() for _ in range(GATEWAYS_AT_ONCE)))
+        await self._beat()
+        await self._send(turn_now())
+
+    async def _open(self) -> None:
+        """Open the door, and begin to count."""
+        first = self._gateways[0]
+        counts = await first.line.counts(self._event_id)
         calling = replace(
             counts.config,
-            rate_per_minute=CALLS_A_SECOND * 60,
+            # The door saves up for a second at most, and is given that with each tick (`_tick`).
+            rate_per_minute=CALLS_A_SECOND * 60 // TURNS_A_SECOND,
             capacity=CAPACITY,
-            revision=crowd[0].rooms.rows[event_id].revision + 1,
+            revision=first.rooms.rows[self._event_id].revision + 1,
         )
-        await crowd[0].line.configure(event_id, calling)
-        written[:] = [0, 0]
-        turn, chance = turn_now(), Random(18)
-        for second in range(seconds):
-            for number in range(round(1 / TURN_SECONDS)):
-                now = turn + round(second / TURN_SECONDS) + number
-                await meter.step("places", partial(send, now))
-            if second % HEARTBEAT_SECONDS == 0:
-                await meter.step("heartbeats", beat)
+        await first.line.configure(self._event_id, calling)
+        await asyncio.sleep(0.2)
+        self._turn = turn_now()
+        for one in self._gateways:
+            one.spread(self._event_id, self._turn, self._chance)
+        self.shown.frames = self.shown.frame_bytes = self.shown.messages = self.shown.message_bytes = 0
+        self.shown.sent_ages.clear()
 
-            async def leave() -> None:
-                for _ in range(LEAVES_A_SECOND):
-                    await crowd[0].line.leave(event_id, 10**9 + chance.randrange(fans))
+    async def _second(self, meter: Meter, second: int) -> None:
+        for number in range(TURNS_A_SECOND):
+            self.shown.now = second + number * TURN_SECONDS
+            turn = self._turn + second * TURNS_A_SECOND + number
+            await meter.step("places", partial(self._send, turn))
+            await meter.step("leaves", self._leave)
+            called = (await self._gateways[0].line.front(self._event_id)).called
+            await meter.step("claims", partial(self._claim, [one.fan for one in called]))
+            # Whatever time really went by, the door's bucket is full.
+            await self._gateways[0].client.hset(room_key(self._event_id, "bucket"), "at", 0)
+            await meter.step("door", self._tick)
+        if second % HEARTBEAT_SECONDS == 0:
+            await meter.step("heartbeats", self._beat)
+        await meter.step("leases", self._renew)
+        if second >= max(INTERVALS_SECONDS):
+            for fan in self._chance.sample(range(self._fans), min(LOOKS, self._fans)):
+                self.shown.now = second + self._chance.random() * (1 - TURN_SECONDS) + TURN_SECONDS
+                self._at(fan).look(self._event_id, FAN_FIRST + fan)
 
-            await meter.step("leaves", leave)
+    async def _send(self, turn: int) -> None:
+        for one in self._gateways:
+            await one.send_places(self._event_id, turn)
 
-            async def tick() -> None:
-                for _ in range(TICKS_A_SECOND):
-                    await crowd[0].line.admit(event_id)
+    async def _beat(self) -> None:
+        for one in self._gateways:
+            await one.streams._heartbeat(tuple(one.streams._events.values()))
 
-            await meter.step("door", tick)
+    async def _leave(self) -> None:
+        for _ in range(LEAVES_A_SECOND // TURNS_A_SECOND):
+            fan = self._chance.randrange(self._fans)
+            await self._at(fan).line.leave(self._event_id, FAN_FIRST + fan)
 
-            async def renew() -> None:
-                for _ in range(round(1 / RENEW_SECONDS)):
-                    await asyncio.gather(*(one.tickers.renew() for one in crowd))
+    async def _claim(self, fans: Sequence[int]) -> None:
+        for fan in fans:
+            await self._at(fan - FAN_FIRST).line.claim(self._event_id, fan)
 
-            await meter.step("leases", renew)
-    finally:
-        for task in listening:
-            task.cancel()
-        await asyncio.gather(*listening, return_exceptions=True)
-        for one in crowd:
-            await one.close()
-        await engine.dispose()
+    async def _tick(self) -> None:
+        await self._gateways[0].line.admit(self._event_id)
+
+    async def _renew(self) -> None:
+        for _ in range(round(1 / RENEW_SECONDS)):
+            await asyncio.gather(*(one.tickers.renew() for one in self._gateways))
 
 
 def measure(system: System, *, fans: int, gateways: int, seconds: int) -> Part:
-    """Simulate so many seconds, which are best a multiple of eight: that is how rarely a fan far back is told."""
-    part, meter, written = Part("scale"), Meter(system), [0, 0]
-    asyncio.run(_simulate(system, meter, fans, gateways, seconds, written))
-    joins = meter.spent.pop("joins")
-    part.add("a join", joins.cpu / fans * 1e6, "µs of Valkey", note=f"{fans:,} fans, {gateways} gateways")
+    """Simulate so many seconds. A fan far back is told every eight, so that only from the ninth on it is known how old
+    the places are that fans look at.
+    """
+    part, meter, began = Part("scale"), Meter(system), time.monotonic()
+    simulation = Simulation(system, fans, gateways)
+    asyncio.run(simulation.run(meter, seconds))
+    shown, joins = simulation.shown, meter.spent.pop("joins")
+    note = f"{fans:,} fans, {gateways} gateways; {joins.seconds:.0f} s for all"
+    part.add("a join", joins.cpu / fans * 1e6, "µs of Valkey", note=note)
     for kind, spent in meter.spent.items():
         reference = ISSUE_CORES[kind] * fans if kind in ISSUE_CORES else None
         note = (
@@ -229,7 +341,17 @@ def measure(system: System, *, fans: int, gateways: int, seconds: int) -> Part:
     cores = sum(spent.cpu for spent in meter.spent.values()) / seconds
     # The aim is for a million fans; fewer prove nothing of it.
     part.add("Valkey in all, without joins", cores, "cores", aim="≤ 0.7" if fans >= AIM_FANS else "")
-    part.add("frames to fans", written[0] / seconds, "a second", note=f"{written[1] / seconds / 1000:,.0f} kB a second")
+    news = f"{shown.message_bytes / seconds / 1000:,.0f} kB a second, at all gateways"
+    part.add("messages of news", shown.messages / seconds / gateways, "a second and gateway", note=news)
+    frames = f"{shown.frame_bytes / seconds / 1000:,.0f} kB a second"
+    part.add("frames to fans", shown.frames / seconds, "a second", note=frames)
+    for what, unordered in (("as it is sent", shown.sent_ages), ("as a fan looks at it", shown.looked_ages)):
+        ages = sorted(unordered)
+        for name, share, aim in (("p50", 0.5, ""), ("p99", 0.99, f"≤ {AIM_AGE_SECONDS}")) if ages else ():
+            part.add(
+                f"age of a place {what}, {name}", percentile(ages, share), "s", aim=aim, note=f"{len(ages):,} places"
+            )
     taken = sum(spent.seconds for spent in meter.spent.values())
     part.add("slowdown", max(1.0, taken / seconds), "times", note=f"{seconds} s simulated in {taken:.1f} s")
+    part.add("the whole run", (time.monotonic() - began) / 60, "minutes")
     return part

@@ -36,12 +36,15 @@ RETURNING enabled, threshold, for_seconds
 """
 
 FORGET_EXCEPTIONS: Final[LiteralString] = """
+WITH living AS MATERIALIZED (
+    SELECT event_id
+      FROM event
+     WHERE date > now() - make_interval(hours => %(keep_hours)s)
+       AND EXISTS (SELECT 1 FROM alarm_rule WHERE event_id <> 0)
+)
 DELETE FROM alarm_rule r
  WHERE r.event_id <> 0
-   AND NOT EXISTS (SELECT
-                     FROM event e
-                    WHERE e.event_id = r.event_id
-                      AND e.date > clock_timestamp() - make_interval(hours => %(keep_hours)s))
+   AND NOT EXISTS (SELECT 1 FROM living WHERE living.event_id = r.event_id)
    AND %(rows_max)s > 0
 """
 """Forgets what was set for events that are long over."""

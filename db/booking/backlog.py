@@ -27,13 +27,13 @@ class Backlog(NamedTuple):
 
 READ_BACKLOG: Final = f"""
 SELECT (SELECT count(*)
-          FROM (SELECT
+          FROM (SELECT 1
                   FROM reservation
                  WHERE {live()}
                  LIMIT %(counted_max)s) AS live),
        lapsed.count, lapsed.seconds, unsent.count, unsent.seconds, pending.count, pending.late_seconds,
        (SELECT count(*)
-          FROM (SELECT
+          FROM (SELECT 1
                   FROM delivery
                  WHERE channel = 'webhook' AND state = 'dead'
                  LIMIT %(counted_max)s) AS dead),

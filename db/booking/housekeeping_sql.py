@@ -17,19 +17,28 @@ SELECT e.event_id, e.version, sum(t.available_count)::bigint, sum(t.held_count):
 
 # A purchase counts for the admission it was made under: Redis' and Postgres' clocks may differ a little.
 BOOKINGS_OF_ADMITTED: Final = f"""
-SELECT k.user_id,
-       (SELECT (extract(epoch FROM max(r.expires_at)) * 1000)::bigint
-          FROM reservation r
-         WHERE r.event_id = %(event_id)s AND r.user_id = k.user_id AND {keeps_slot("r")}),
-       EXISTS (SELECT
-                 FROM purchase p
-                WHERE p.event_id = %(event_id)s AND p.user_id = k.user_id
-                  AND p.purchase_at > to_timestamp(k.admitted_at_ms / 1000.0))
-       OR EXISTS (SELECT
-                    FROM payment p
-                   WHERE p.event_id = %(event_id)s AND p.user_id = k.user_id
-                     AND p.processing_at > to_timestamp(k.admitted_at_ms / 1000.0))
+WITH holding AS MATERIALIZED (
+    SELECT r.user_id, max(r.expires_at) AS until
+      FROM reservation r
+     WHERE r.event_id = %(event_id)s AND r.user_id = ANY (%(user_ids)s::bigint[]) AND {keeps_slot("r")}
+     GROUP BY r.user_id
+), bought AS MATERIALIZED (
+    SELECT p.user_id, max(p.purchase_at) AS at
+      FROM purchase p
+     WHERE p.event_id = %(event_id)s AND p.user_id = ANY (%(user_ids)s::bigint[])
+     GROUP BY p.user_id
+), paying AS MATERIALIZED (
+    SELECT m.user_id, max(m.processing_at) AS at
+      FROM payment m
+     WHERE m.event_id = %(event_id)s AND m.user_id = ANY (%(user_ids)s::bigint[])
+     GROUP BY m.user_id
+)
+SELECT k.user_id, (extract(epoch FROM h.until) * 1000)::bigint,
+       coalesce(greatest(b.at, p.at) > to_timestamp(k.admitted_at_ms / 1000.0), false)
   FROM unnest(%(user_ids)s::bigint[], %(admitted_at_ms)s::bigint[]) AS k (user_id, admitted_at_ms)
+  LEFT JOIN holding h USING (user_id)
+  LEFT JOIN bought b USING (user_id)
+  LEFT JOIN paying p USING (user_id)
 """  # noqa: S608 - of constants alone
 
 

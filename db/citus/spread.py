@@ -8,6 +8,17 @@ from __future__ import annotations
 
 from typing import Final
 
+WALKED: Final = (
+    "db.outbox.deliveries.HAND_OVER",
+    "db.rooms.room_news.MARK_OPENED",
+    "db.rooms.room_news.MARK_SOLD_OUT",
+    "db.events.cancelling.CANCELLATIONS_TO_DO",
+    "db.payments.cashier.USE_HINTS",
+    "db.payments.cashier.TAKE_PAYMENTS",
+    "db.payments.cashier.TAKE_REFUNDS",
+)
+"""A cluster is asked which events have such work, and then runs the form for one event on each (`db.citus.walking`)."""
+
 SPREAD: Final = {
     "Its work may be at any event. It runs each second or more seldom, in the background.": (
         "db.booking.holds.EVENTS_WITH_DUE_HOLDS",
@@ -21,14 +32,17 @@ SPREAD: Final = {
         "db.booking.housekeeping_sql.FORGET_DEPARTURES",
         "db.alarms.rules.FORGET_EXCEPTIONS",
         "db.alarms.standing.EVENTS_TO_WATCH",
+        "db.outbox.deliveries.EVENTS_WITH_NEWS",
+        "db.rooms.room_news.EVENTS_OPENED",
+        "db.rooms.room_news.EVENTS_SOLD_OUT",
+        "db.events.cancelling.EVENTS_TO_DO",
+        "db.payments.cashier._EVENTS_WITH_HINTS",
+        "db.payments.cashier._EVENTS_WITH_PAYMENTS",
+        "db.payments.cashier._EVENTS_WITH_REFUNDS",
         "db.edge.channel.TAKE",
         "db.webhooks.channel.TAKE",
-        "db.outbox.deliveries.HAND_OVER",
         "db.outbox.deliveries.FORGET",
-        "db.rooms.room_news.MARK_OPENED",
-        "db.rooms.room_news.MARK_SOLD_OUT",
         "db.rooms.room_news.UNMARK_SOLD_OUT",
-        "db.events.cancelling.CANCELLATIONS_TO_DO",
         "db.messages.fan_out.TAKE_NEWS",
         "db.messages.fan_out.LINES_WITH_CONTACTS",
         "db.messages.fan_out.HOLDS_ENDING",
@@ -40,9 +54,6 @@ SPREAD: Final = {
         "db.orders.answers.FORGET_UNBOUGHT",
         "db.orders.answers.FORGET_PAST",
         "db.pictures.FORGET",
-        "db.payments.cashier.USE_HINTS",
-        "db.payments.cashier.TAKE_PAYMENTS",
-        "db.payments.cashier.TAKE_REFUNDS",
         "db.payments.cashier.REFUND_CANCELLED_EVENTS",
         "db.payments.reconciling.READ_SETTLED",
         "db.payments.reconciling.SEND_DEAD_AGAIN",
@@ -102,9 +113,6 @@ SPREAD: Final = {
         "db.booking.live_holds.HOLDERS",
         "admitone.doctor.rooms._BOUGHT",
         "admitone.doctor.rooms._HOLDERS",
-        "db.entries.entries._CHECK_IN",
-        "db.entries.entries._CHECK_IN_NAMED",
-        "db.entries.entries._CHECK_IN_CODED",
         "db.entries.reading._FOUND",
         "db.entries.reading.BY_ORDER",
         "db.entries.reading.BY_ADDRESS",
@@ -113,7 +121,6 @@ SPREAD: Final = {
         "db.entries.reading._LISTED",
         "db.events.allotments.LIST",
         "db.events.cancelling.PURCHASES_TO_TELL",
-        "db.events.cancelling.NOTE_TOLD",
         "db.events.examination.SEATS_THERE",
         "db.events.progress._CANCELLATION",
         "db.help.fans._FOUND",

@@ -36,13 +36,13 @@ TAKE: Final[LiteralString] = """
 WITH due AS (
     SELECT event_id, outbox_id
       FROM delivery
-     WHERE channel = 'edge' AND recipient_id = 0 AND state = 'pending' AND due_at <= statement_timestamp()
+     WHERE channel = 'edge' AND recipient_id = 0 AND state = 'pending' AND due_at <= now()
      ORDER BY due_at
      LIMIT %(rows_max)s
        FOR UPDATE SKIP LOCKED
 ), taken AS (
     UPDATE delivery d
-       SET attempts = d.attempts + 1, due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
+       SET attempts = d.attempts + 1, due_at = now() + make_interval(secs => %(lease_seconds)s)
       FROM due
      WHERE d.outbox_id = due.outbox_id AND d.event_id = due.event_id AND d.channel = 'edge' AND d.recipient_id = 0
     RETURNING d.event_id, d.outbox_id, d.recipient_id, d.attempts

@@ -75,19 +75,19 @@ _NAMED: Final[LiteralString] = """
 _CODED: Final[LiteralString] = f"left(d.ticket_code, {BEGINNING_CHARS}) = ANY (%(beginnings)s)"
 
 _CHECK_IN: Final[LiteralString] = """
-WITH ticket AS (
+WITH shown AS (
     SELECT d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number, d.cancelled_at IS NOT NULL AS is_cancelled,
            e.state = 'cancelled' AS is_off,
            coalesce(%(issue_number)s::int, d.issue_number) <> d.issue_number AS is_dead,
            EXISTS (
                SELECT FROM entry x
-                WHERE x.device = %(device)s AND x.scan_id = %(scan_id)s AND x.event_id = d.event_id
+                WHERE x.device = %(device)s AND x.scan_id = %(scan_id)s AND x.event_id = %(event_id)s
                   AND (x.undone_at IS NOT NULL
                        OR (x.purchase_id, x.ticket_type_id, x.row_number, x.seat_number)
                           <> (d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number))) AS is_repeated
       FROM ticket_at_gate d
       JOIN event e USING (event_id)
-     WHERE d.event_id = %(event_id)s AND {which}
+     WHERE d.event_id = %(event_id)s AND e.event_id = %(event_id)s AND {which}
      LIMIT 1
 ), made AS (
     INSERT INTO entry AS e (event_id, entry_id, purchase_id, ticket_type_id, row_number, seat_number, gate, device,
@@ -95,7 +95,7 @@ WITH ticket AS (
     SELECT %(event_id)s, %(entry_id)s, t.purchase_id, t.ticket_type_id, t.row_number, t.seat_number, %(gate)s,
            %(device)s, %(scan_id)s, %(operator)s, %(offline_at)s::timestamptz IS NOT NULL,
            coalesce(%(offline_at)s::timestamptz, clock_timestamp())
-      FROM ticket t
+      FROM shown t
      WHERE NOT (t.is_cancelled OR t.is_off OR t.is_dead OR t.is_repeated)
     ON CONFLICT (purchase_id, ticket_type_id, row_number, seat_number, event_id) WHERE undone_at IS NULL
     DO UPDATE SET shown_again = e.shown_again
@@ -104,7 +104,7 @@ WITH ticket AS (
 )
 SELECT t.purchase_id, t.ticket_type_id, t.row_number, t.seat_number, t.is_off, t.is_cancelled, t.is_dead, t.is_repeated,
        m.scan_id, m.entry_id, m.gate, m.device, m.operator, m.is_offline, m.scanned_at, m.entered_at
-  FROM ticket t
+  FROM shown t
   LEFT JOIN made m ON true
 """
 
@@ -112,7 +112,7 @@ _CHECK_IN_NAMED: Final[LiteralString] = _CHECK_IN.format(which=_NAMED)
 _CHECK_IN_CODED: Final[LiteralString] = _CHECK_IN.format(which=_CODED)
 
 _UNDO: Final[LiteralString] = """
-UPDATE entry SET undone_at = clock_timestamp(), undone_by = %(operator)s
+UPDATE entry SET undone_at = now(), undone_by = %(operator)s
  WHERE entry_id = %(entry_id)s AND event_id = %(event_id)s AND undone_at IS NULL
 """
 _IS_THERE: Final[LiteralString] = """

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import msgspec
 import psycopg
 
 from db.booking.holds import OPEN, live
 from db.booking.states import STATUS_OF_CANCELLED_EVENT
+from db.citus.walking import Work, execute
 from db.outbox.kinds import CancelledSeat, EventCancelled, OutboxKind, PurchaseOfCancelledEvent
 from db.outbox.writer import insert_news
 
@@ -39,14 +40,17 @@ RECORD: Final = """
 INSERT INTO event_cancellation (event_id) VALUES (%(event_id)s)
 """
 
-CANCELLATIONS_TO_DO: Final = """
-SELECT event_id, told_through
+_TO_DO: Final[LiteralString] = """
   FROM event_cancellation
- WHERE done_at IS NULL
+ WHERE done_at IS NULL /* of one event: AND event_id = @ */
  ORDER BY cancelled_at
- LIMIT %(events_max)s
+ LIMIT %(rows_max)s"""
+
+CANCELLATIONS_TO_DO: Final[LiteralString] = f"""
+SELECT event_id, told_through {_TO_DO}
    FOR UPDATE SKIP LOCKED
 """
+EVENTS_TO_DO: Final[LiteralString] = f"SELECT event_id {_TO_DO}"
 
 PURCHASES_TO_TELL: Final = """
 SELECT p.purchase_id, p.user_id, p.total_amount, p.currency, d.seats
@@ -63,11 +67,13 @@ SELECT p.purchase_id, p.user_id, p.total_amount, p.currency, d.seats
 """
 
 NOTE_TOLD: Final = f"""
+WITH clock AS MATERIALIZED (SELECT now() AS now)
 UPDATE event_cancellation c
    SET told_through = %(told_through)s,
        done_at = CASE WHEN %(all_told)s
-                       AND NOT EXISTS (SELECT FROM reservation r WHERE r.event_id = c.event_id AND r.{OPEN})
-                      THEN clock_timestamp() END
+                       AND NOT EXISTS (SELECT FROM reservation r WHERE r.event_id = %(event_id)s AND r.{OPEN})
+                      THEN clock.now END
+  FROM clock
  WHERE c.event_id = %(event_id)s
 """  # noqa: S608 - of constants alone
 
@@ -103,7 +109,9 @@ def record_cancellation(connection: psycopg.Connection, event_id: int, *, notice
     return had
 
 
-async def write_cancellation_news(connection: psycopg.AsyncConnection[tuple[Any, ...]]) -> None:
+async def write_cancellation_news(
+    connection: psycopg.AsyncConnection[tuple[Any, ...]], *, is_citus: bool = False
+) -> None:
     """Write the news of the next purchases of cancelled events, `PURCHASES_IN_ONE_STEP_MAX` of an event at most.
 
     The transaction that writes them notes how far they reach, so that each purchase is told of once.
@@ -112,8 +120,9 @@ async def write_cancellation_news(connection: psycopg.AsyncConnection[tuple[Any,
         psycopg.Error: Postgres is away; nothing is written.
     """
     async with connection.transaction():
-        to_do = await connection.execute(CANCELLATIONS_TO_DO, {"events_max": EVENTS_IN_ONE_STEP_MAX}, prepare=True)
-        for event_id, told_through in await to_do.fetchall():
+        work, which = Work(CANCELLATIONS_TO_DO, EVENTS_TO_DO), {"rows_max": EVENTS_IN_ONE_STEP_MAX}
+        taken = await execute(connection, work, which, is_citus=is_citus)
+        for event_id, told_through in [row for rows in taken for row in await rows.fetchall()]:
             rows = await connection.execute(
                 PURCHASES_TO_TELL,
                 {

@@ -30,7 +30,7 @@ _CREDITED: Final = f"('{RefundCause.CANCELLED}', '{RefundCause.EVENT_CANCELLED}'
 
 BEGIN: Final[LiteralString] = "SELECT pg_try_advisory_xact_lock(%(lock)s), clock_timestamp()"
 
-HAS_SELLERS: Final[LiteralString] = "SELECT EXISTS (SELECT FROM event WHERE seller IS NOT NULL)"
+HAS_SELLERS: Final[LiteralString] = "SELECT EXISTS (SELECT 1 FROM event WHERE seller IS NOT NULL)"
 
 PAID: Final[LiteralString] = """
 SELECT p.event_id, p.payment_id, p.purchase_id, b.order_number, b.purchase_at, p.currency, e.name, e.venue, e.date,

@@ -25,7 +25,7 @@ SELECT event_id, %(user_id)s, %(channel)s, %(sealed)s, %(hash)s, %(language)s
  WHERE event_id = %(event_id)s
     ON CONFLICT (event_id, user_id, channel) DO UPDATE
    SET address = excluded.address, address_hash = excluded.address_hash, language = excluded.language,
-       made_at = clock_timestamp()
+       made_at = excluded.made_at
 """
 
 _REMOVE: Final[LiteralString] = """

@@ -40,14 +40,14 @@ TAKE_NEWS: Final[LiteralString] = """
 WITH due AS (
     SELECT event_id, outbox_id
       FROM delivery
-     WHERE channel = 'message' AND recipient_id = 0 AND state = 'pending' AND due_at <= statement_timestamp()
+     WHERE channel = 'message' AND recipient_id = 0 AND state = 'pending' AND due_at <= now()
      ORDER BY due_at
      LIMIT %(news_max)s
        FOR UPDATE SKIP LOCKED
 ), taken AS (
     UPDATE delivery d
        SET attempts = least(d.attempts + 1, 32000),
-           due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
+           due_at = now() + make_interval(secs => %(lease_seconds)s)
       FROM due
      WHERE d.outbox_id = due.outbox_id AND d.event_id = due.event_id AND d.channel = 'message' AND d.recipient_id = 0
     RETURNING d.event_id, d.outbox_id
@@ -67,7 +67,7 @@ UPDATE delivery
 
 NEWS_DONE: Final[LiteralString] = """
 UPDATE delivery
-   SET state = 'delivered', ended_at = clock_timestamp()
+   SET state = 'delivered', ended_at = now()
  WHERE channel = 'message' AND recipient_id = 0 AND outbox_id = ANY (%(outbox_ids)s::uuid[])
    AND event_id = ANY (%(event_ids)s::bigint[])
 """
@@ -178,44 +178,53 @@ SELECT e.event_id, e.time_zone
 """The sales in whose line somebody may wait whom we can tell."""
 
 
-def _is_untold(row: LiteralString, about: LiteralString) -> LiteralString:
-    """SQL: the fan of a row can be told by one of the ``channels``, and was not told there of what its column ``about``
-    names.
+def _untold(what: LiteralString, about: LiteralString, is_due: LiteralString) -> LiteralString:
+    """SQL of the common table ``untold``: rows ``x`` of a table that are due, with the addresses of their fans at
+    ``channels`` that were not told of what the column ``about`` names. On a Citus cluster the messages are at its
+    coordinator, which looks for them once the nodes have said what is due.
     """
-    return f"""EXISTS (
-       SELECT
-         FROM (SELECT c.channel, {_REACHED} AS reached
-                 FROM contact c
-                WHERE c.event_id = {row}.event_id AND c.user_id = {row}.user_id
-                UNION ALL
-               SELECT 'push', {_REACHED_BROWSER}
-                 FROM push_subscription b
-                WHERE b.event_id = {row}.event_id AND b.user_id = {row}.user_id) AS r
-        WHERE r.channel = ANY (%(channels)s)
-          AND NOT EXISTS (
-              SELECT
-                FROM message m
-               WHERE m.event_id = {row}.event_id
-                 AND m.dedup_key = %(kind)s || ':' || {row}.{about} || ':' || r.channel || ':' || r.reached))"""  # noqa: S608 - of constants alone
+    return f"""due AS MATERIALIZED (
+    SELECT x.*, c.channel, {_REACHED} AS reached
+      FROM {what} x
+      JOIN contact c ON c.event_id = x.event_id AND c.user_id = x.user_id
+     WHERE {is_due} AND c.channel = ANY (%(channels)s)
+     UNION ALL
+    SELECT x.*, 'push', {_REACHED_BROWSER}
+      FROM {what} x
+      JOIN push_subscription b ON b.event_id = x.event_id AND b.user_id = x.user_id
+     WHERE {is_due} AND 'push' = ANY (%(channels)s)
+), untold AS (
+    SELECT *
+      FROM due
+     WHERE NOT EXISTS (
+           SELECT
+             FROM message m
+            WHERE m.event_id = due.event_id
+              AND m.dedup_key = %(kind)s || ':' || due.{about} || ':' || due.channel || ':' || due.reached)
+)"""  # noqa: S608 - of constants alone
 
+
+_ENDS_SOON: Final[LiteralString] = """
+           x.state = 'held' AND x.expires_at BETWEEN clock_timestamp() + interval '20 seconds'
+                                                 AND clock_timestamp() + make_interval(secs => %(seconds)s)"""
 
 HOLDS_ENDING: Final[LiteralString] = f"""
-SELECT h.event_id, h.reservation_id, h.user_id, h.expires_at
-  FROM reservation h
- WHERE h.state = 'held' AND h.expires_at BETWEEN clock_timestamp() + interval '20 seconds'
-                                              AND clock_timestamp() + make_interval(secs => %(seconds)s)
-   AND {_is_untold("h", "reservation_id")}
- ORDER BY h.expires_at
+WITH {_untold("reservation", "reservation_id", _ENDS_SOON)}
+SELECT DISTINCT event_id, reservation_id, user_id, expires_at
+  FROM untold
+ ORDER BY expires_at
  LIMIT %(holds_max)s
 """  # noqa: S608 - of constants alone
 
+_REFUSED: Final[LiteralString] = """
+           x.state = 'failed' AND x.processing_at IS NOT NULL
+           AND x.ended_at > clock_timestamp() - make_interval(secs => %(useful_seconds)s)"""
+
 BANKS_REFUSED: Final[LiteralString] = f"""
-SELECT p.event_id, p.payment_id, p.user_id, p.amount
-  FROM payment p
- WHERE p.state = 'failed' AND p.processing_at IS NOT NULL
-   AND p.ended_at > clock_timestamp() - make_interval(secs => %(useful_seconds)s)
-   AND {_is_untold("p", "payment_id")}
- ORDER BY p.ended_at
+WITH {_untold("payment", "payment_id", _REFUSED)}
+SELECT DISTINCT event_id, payment_id, user_id, amount, ended_at
+  FROM untold
+ ORDER BY ended_at
  LIMIT %(payments_max)s
 """  # noqa: S608 - of constants alone
 """Payments that a bank worked on for days, and did not pay: nobody is there to see it."""
@@ -230,14 +239,18 @@ SELECT e.time_zone, clock_timestamp()
 """The zone of an event whose seats are on sale, and the time; nothing of any other."""
 
 SALES_TO_ANNOUNCE: Final[LiteralString] = f"""
-SELECT e.event_id, e.time_zone, e.created_at, e.on_sale_at,
-       e.on_sale_at <= clock_timestamp() + interval '24 hours' AS is_tomorrow
-  FROM event e
- WHERE e.state = '{EventState.PUBLISHED}' AND e.rehearsal_of IS NULL AND e.date > clock_timestamp()
-   AND EXISTS (SELECT FROM follower f
+WITH announced AS MATERIALIZED (
+    SELECT e.event_id, e.time_zone, e.created_at, e.on_sale_at, e.artist, e.venue,
+           e.on_sale_at <= clock_timestamp() + interval '24 hours' AS is_tomorrow
+      FROM event e
+     WHERE e.state = '{EventState.PUBLISHED}' AND e.rehearsal_of IS NULL AND e.date > clock_timestamp()
+       AND (e.created_at > clock_timestamp() - interval '7 days'
+            OR e.on_sale_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '24 hours')
+)
+SELECT e.event_id, e.time_zone, e.created_at, e.on_sale_at, e.is_tomorrow
+  FROM announced e
+ WHERE EXISTS (SELECT FROM follower f
                 WHERE f.confirmed_at IS NOT NULL
                   AND ((f.what = 'artist' AND f.name = e.artist) OR (f.what = 'venue' AND f.name = e.venue)))
-   AND (e.created_at > clock_timestamp() - interval '7 days'
-        OR e.on_sale_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '24 hours')
 """  # noqa: S608 - of constants alone
 """Events of which followers are told: new ones, and those whose sale begins within a day."""

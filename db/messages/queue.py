@@ -75,19 +75,19 @@ TAKE: Final[LiteralString] = """
 WITH due AS (
     SELECT event_id, message_id
       FROM message
-     WHERE state = 'queued' AND due_at <= statement_timestamp() AND address_hash IS NOT NULL
+     WHERE state = 'queued' AND due_at <= now() AND address_hash IS NOT NULL
      ORDER BY urgency, due_at
      LIMIT %(messages_max)s
        FOR UPDATE SKIP LOCKED
 ), taken AS (
     UPDATE message m
-       SET tries = m.tries + 1, due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
+       SET tries = m.tries + 1, due_at = now() + make_interval(secs => %(lease_seconds)s)
       FROM due
      WHERE m.message_id = due.message_id AND m.event_id = due.event_id
     RETURNING m.*
 )
 SELECT t.event_id, t.message_id, t.kind, t.channel, t.address, t.user_id, t.language, t.payload, t.tries,
-       t.useful_until <= clock_timestamp(),
+       t.useful_until <= now(),
        EXISTS (SELECT
                  FROM suppression s
                 WHERE s.address_hash = t.address_hash AND s.channel = t.channel AND s.kind IN ('', t.kind)),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
+from db.citus.walking import Work
 from db.edge.channel import EDGE
 from db.messages.fan_out import MESSAGES
 from db.outbox.channels import ChannelSql
@@ -23,27 +24,31 @@ HAND_OVER: Final[LiteralString] = f"""
 WITH taken AS (
     SELECT event_id, outbox_id, kind, created_at
       FROM outbox
-     WHERE sent_at IS NULL
+     WHERE sent_at IS NULL /* of one event: AND event_id = @ */
      ORDER BY outbox_id
      LIMIT %(rows_max)s
        FOR UPDATE SKIP LOCKED
 ), news AS (
     SELECT t.*
       FROM taken t
-      JOIN event v ON v.event_id = t.event_id AND v.rehearsal_of IS NULL
+      JOIN event v ON v.event_id = t.event_id AND v.rehearsal_of IS NULL /* of one event: AND v.event_id = @ */
 ), wanted AS (
     {" UNION ALL ".join(_wanted(channel) for channel in CHANNELS)}
 ), handed AS (
     INSERT INTO delivery (event_id, outbox_id, channel, recipient_id, due_at, created_at)
-    SELECT event_id, outbox_id, channel, recipient_id, statement_timestamp(), statement_timestamp()
+    SELECT event_id, outbox_id, channel, recipient_id, now(), now()
       FROM wanted
         ON CONFLICT DO NOTHING
 )
 UPDATE outbox o
-   SET sent_at = statement_timestamp()
+   SET sent_at = now()
   FROM taken t
- WHERE o.event_id = t.event_id AND o.outbox_id = t.outbox_id
+ WHERE o.event_id = t.event_id AND o.outbox_id = t.outbox_id /* of one event: AND o.event_id = @ */
 """  # noqa: S608 - of constants alone
+EVENTS_WITH_NEWS: Final[LiteralString] = """
+SELECT event_id FROM outbox WHERE sent_at IS NULL GROUP BY event_id ORDER BY min(created_at) LIMIT %(rows_max)s
+"""
+NEWS: Final = Work(HAND_OVER, EVENTS_WITH_NEWS)
 """Makes the deliveries of new outbox rows, for every channel at once. News of a rehearsal is not delivered.
 
 ``has_edge``: the site has a cache before it that is to be told.
@@ -65,19 +70,36 @@ UPDATE delivery d
 """Writes down how attempts ended. A success counts even where another dispatcher has taken the delivery meanwhile; a
 failure counts only where it is the latest attempt's."""
 
+OLD_LOOKED_AT: Final = 20
+"""Of old news, so many times what is forgotten at once is looked at: some of it may still have to be delivered."""
+
 FORGET: Final[LiteralString] = f"""
-DELETE FROM outbox o
- USING (SELECT event_id, outbox_id
-          FROM outbox s
-         WHERE s.sent_at < clock_timestamp() - make_interval(hours => %(keep_hours)s)
-           AND NOT EXISTS (SELECT
-                             FROM delivery d
-                            WHERE d.outbox_id = s.outbox_id AND d.event_id = s.event_id AND d.state = 'pending'
-                              AND ({
+WITH old AS MATERIALIZED (
+    SELECT event_id, outbox_id, sent_at
+      FROM outbox
+     WHERE sent_at < now() - make_interval(hours => %(keep_hours)s)
+     ORDER BY sent_at
+     LIMIT {OLD_LOOKED_AT} * %(rows_max)s
+), done AS MATERIALIZED (
+    SELECT s.event_id, s.outbox_id
+      FROM old s
+     WHERE NOT EXISTS (SELECT
+                         FROM delivery d
+                        WHERE d.outbox_id = s.outbox_id AND d.event_id = s.event_id AND d.state = 'pending'
+                          AND ({
     " OR ".join(f"d.channel = '{channel.name}' AND {channel.deliverable}" for channel in CHANNELS)
 }))
-         ORDER BY s.sent_at
-         LIMIT %(rows_max)s) AS old
- WHERE o.event_id = old.event_id AND o.outbox_id = old.outbox_id
+     ORDER BY s.sent_at
+     LIMIT %(rows_max)s
+), deliveries AS (
+    DELETE FROM delivery d
+     USING done
+     WHERE d.event_id = done.event_id AND d.outbox_id = done.outbox_id
+)
+DELETE FROM outbox o
+ USING done
+ WHERE o.event_id = done.event_id AND o.outbox_id = done.outbox_id
 """  # noqa: S608 - of constants alone
-"""Deletes news, with its deliveries, that was handed over long ago and that no channel still has to deliver."""
+"""Deletes news, with its deliveries, that was handed over long ago and that no channel still has to deliver. On a Citus
+cluster no foreign key deletes the deliveries.
+"""

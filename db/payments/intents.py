@@ -11,9 +11,9 @@ VALUES (%(event_id)s, %(payment_id)s, %(amount)s, %(currency)s)
 """
 
 READ_INTENT: Final[LiteralString] = """
-SELECT CASE WHEN state = 'open' AND pays_at <= clock_timestamp() THEN 'captured' ELSE state END,
-       state = 'open' AND pays_at > clock_timestamp(),
-       CASE WHEN state = 'open' AND pays_at <= clock_timestamp() THEN amount ELSE captured_amount END,
+SELECT CASE WHEN state = 'open' AND pays_at <= now() THEN 'captured' ELSE state END,
+       state = 'open' AND pays_at > now(),
+       CASE WHEN state = 'open' AND pays_at <= now() THEN amount ELSE captured_amount END,
        currency, refunded_amount
   FROM provider_intent
  WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s
@@ -28,7 +28,7 @@ UPDATE provider_intent
 
 PAY_INTENT_LATER: Final[LiteralString] = """
 UPDATE provider_intent
-   SET pays_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+   SET pays_at = now() + make_interval(secs => %(seconds)s)
  WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND state = 'open'
 """
 
@@ -50,9 +50,9 @@ UPDATE provider_intent
    SET refunded_amount = refunded_amount + %(amount)s, refund_ids = refund_ids || ' ' || %(refund_id)s::text,
        captured_amount = CASE WHEN state = 'open' THEN amount ELSE captured_amount END, state = 'captured'
  WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s
-   AND (state = 'captured' OR state = 'open' AND pays_at <= clock_timestamp())
+   AND (state = 'captured' OR state = 'open' AND pays_at <= now())
    AND position(%(refund_id)s::text IN refund_ids) = 0
-   AND refunded_amount + %(amount)s <= CASE state WHEN 'open' THEN amount ELSE captured_amount END
+   AND refunded_amount + %(amount)s <= CASE WHEN state = 'open' THEN amount ELSE captured_amount END
 """
 """A refund of one id happens once."""
 
@@ -63,9 +63,9 @@ SELECT position(%(refund_id)s::text IN refund_ids) > 0
 """
 
 TAKEN: Final[LiteralString] = """
-SELECT event_id, payment_id, CASE state WHEN 'open' THEN amount ELSE captured_amount END, currency,
+SELECT event_id, payment_id, CASE WHEN state = 'open' THEN amount ELSE captured_amount END, currency,
        refunded_amount
   FROM provider_intent
- WHERE state = 'captured' OR state = 'open' AND pays_at <= clock_timestamp()
+ WHERE state = 'captured' OR state = 'open' AND pays_at <= now()
 """
 """These books have no dates: all that was taken."""

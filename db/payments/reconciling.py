@@ -82,7 +82,7 @@ UPDATE payment
 """The payment process died before it noted what the provider calls the payment."""
 
 SEND_DEAD_AGAIN: Final[LiteralString] = """
-UPDATE refund SET state = 'pending', tries = 0, due_at = clock_timestamp() WHERE state = 'dead'
+UPDATE refund SET state = 'pending', tries = 0, due_at = now() WHERE state = 'dead'
 """
 
 BEGIN: Final[LiteralString] = """

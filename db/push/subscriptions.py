@@ -22,7 +22,7 @@ SELECT event_id, :user_id, :sealed, :hash, :p256dh, :auth, :language
   FROM event
  WHERE event_id = :event_id
 ON CONFLICT (event_id, user_id, address_hash) DO UPDATE
-   SET p256dh = excluded.p256dh, auth = excluded.auth, language = excluded.language, made_at = clock_timestamp()
+   SET p256dh = excluded.p256dh, auth = excluded.auth, language = excluded.language, made_at = excluded.made_at
 """)
 
 _DROP_OLDEST: Final = text("""

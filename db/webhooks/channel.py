@@ -30,21 +30,21 @@ WITH due AS (
             WHERE channel = 'webhook'
               AND recipient_id = e.endpoint_id
               AND state = 'pending'
-              AND due_at <= statement_timestamp()
+              AND due_at <= now()
             ORDER BY due_at
             LIMIT greatest(0, %(at_once_max)s - coalesce(k.under_way, 0))
               FOR UPDATE SKIP LOCKED) d
      WHERE e.disabled_at IS NULL
 ), taken AS (
     UPDATE delivery d
-       SET attempts = d.attempts + 1, due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
+       SET attempts = d.attempts + 1, due_at = now() + make_interval(secs => %(lease_seconds)s)
       FROM due
      WHERE d.outbox_id = due.outbox_id AND d.event_id = due.event_id AND d.channel = 'webhook'
        AND d.recipient_id = due.recipient_id
     RETURNING d.event_id, d.outbox_id, d.recipient_id, d.attempts
 )
 SELECT t.event_id, t.outbox_id, t.recipient_id, t.attempts, o.kind, o.payload, o.created_at, e.url, e.secret,
-       CASE WHEN e.secret_before_until > clock_timestamp() THEN e.secret_before END
+       CASE WHEN e.secret_before_until > now() THEN e.secret_before END
   FROM taken t
   JOIN outbox o ON o.event_id = t.event_id AND o.outbox_id = t.outbox_id
   JOIN webhook_endpoint e ON e.endpoint_id = t.recipient_id

@@ -193,6 +193,7 @@ class RoomRegistry:
             is_cancelled=row.event_state is EventState.CANCELLED,
             receipt_entries_max=self.settings.receipt_entries_max,
             receipt_fans_max=self.settings.receipt_fans_max,
+            news_ms=self.settings.news_ms,
             revision=row.revision,
         )
 

@@ -49,6 +49,7 @@ ROOM_KEYS: Final = (
     "listed",  # hash fan → names of the lists on which the fan is, with spaces between (listing.lua)
     "leases",  # hash name of a list → "ms of the last renewal:how often the list was told"
     "moves",  # what changed in the order of line and priority lately, as ranks.lua tells it (places.lua)
+    "news",  # string: what happened to fans and is not published yet (close.lua)
 )
 """The keys in the order in which scripts take them from KEYS (`reading`)."""
 

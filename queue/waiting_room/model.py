@@ -63,6 +63,8 @@ class RoomConfig(RoomDials):
             is no bound.
         is_cancelled: the event was cancelled: whoever was called or admitted goes back in line, and nobody is let in.
         receipt_entries_max, receipt_fans_max: how much is noted of each fan, and of how many (twice as many at most).
+        news_ms: news of fans wait for so long at most for others to be published with, or for the door's next tick; 0:
+            they do not wait.
 
     Raises:
         ValueError: a field is out of its bounds.
@@ -84,6 +86,7 @@ class RoomConfig(RoomDials):
     is_cancelled: bool = False
     receipt_entries_max: int = 50
     receipt_fans_max: int = 250_000
+    news_ms: int = 0
     revision: int = 1
 
     def __post_init__(self) -> None:
@@ -112,6 +115,7 @@ BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
     "off_sale_at_ms": (0, NUMBER_MAX),
     "receipt_entries_max": (1, NUMBER_MAX),
     "receipt_fans_max": (1, NUMBER_MAX),
+    "news_ms": (0, 60_000),
     "revision": (0, NUMBER_MAX),
 }
 """The least and the most that the scripts take of each number."""
@@ -522,8 +526,8 @@ class RoomCounts:
 
 
 class News(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A message of `keys.ROOM_NEWS`: the fans whose state changed, so that each gateway wakes its own streams. Or one
-    of `keys.NEWS_CHANNEL`: the configuration changed.
+    """A message of `keys.ROOM_NEWS`: the fans whose state changed since the last one, so that each gateway wakes its own
+    streams. Or one of `keys.NEWS_CHANNEL`: the configuration changed.
 
     Attributes:
         called, admitted, ended: each fan with claim_by_ms, with pass_until_ms, or with how the place ended.

@@ -50,6 +50,9 @@ NUMBERS: Final[Mapping[str, str]] = {
     "crowded_since": "0",  # since when no slot is free, and others wait; 0: it is not so
     "swept_to": "0",  # how far a full line was looked through for silent fans
     "receipt_entries_max": "50",
+    "news_ms": "0",  # 0: each operation's news are published at once
+    "news_at": "0",  # when news were published last
+    "news_waits": "0",  # bytes of `news`
     "steered_rate": "nil",
     # Text is for people: no script reads it.
     **{name: str(int(dial.default)) for name, dial in DIALS.items() if isinstance(dial.default, int)},

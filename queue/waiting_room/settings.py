@@ -36,6 +36,14 @@ class LineSettings(Section, frozen=True, kw_only=True):
             3600,
         ),
     ] = 60
+    news_ms: Annotated[
+        int,
+        bounded(
+            "what happens to fans is told to the gateways together, once in this time or the door's tick; 0: at once",
+            0,
+            1000,
+        ),
+    ] = 250
     receipt_entries_max: Annotated[
         int,
         bounded(

@@ -20,12 +20,14 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
+from db.citus.walking import execute
 from db.connections import primary
+from db.connections.urls import leads_to_citus
 from db.edge.keys import Provider
 from db.edge.settings import EdgeSettings
 from db.events.cancelling import write_cancellation_news
 from db.outbox.channels import ChannelName
-from db.outbox.deliveries import HAND_OVER, NOTE
+from db.outbox.deliveries import NEWS, NOTE
 from db.rooms.room_news import write_room_news
 from db.search.index.settings import SearchIndexSettings
 from db.settings import SiteSettings
@@ -125,6 +127,7 @@ class Dispatcher:
         self, database_url: str, channels: Sequence[Channel[Any]], *, probe: Callable[[str], None] = lambda point: None
     ) -> None:
         self._database_url = database_url
+        self._is_citus = leads_to_citus(database_url)
         self._connection: Connection | None = None
         self._wake = asyncio.Event()
         self._sending = [_Sending(channel, self._wake.set, probe) for channel in channels]
@@ -188,18 +191,18 @@ class Dispatcher:
         connection = await self._connected()
         await self._look_at_rooms(connection)
         bounds = {"rows_max": HANDED_OVER_IN_ONE_TURN_MAX, "has_edge": self._has_edge}
-        handed_over = await connection.execute(HAND_OVER, bounds, prepare=True)
+        handed_over = await execute(connection, NEWS, bounds, is_citus=self._is_citus)
         for sending in self._sending:
             await sending.note(connection)
             await sending.take(connection)
-        return handed_over.rowcount == HANDED_OVER_IN_ONE_TURN_MAX
+        return sum(one.rowcount for one in handed_over) >= HANDED_OVER_IN_ONE_TURN_MAX
 
     async def _look_at_rooms(self, connection: Connection) -> None:
         now = asyncio.get_running_loop().time()
         if now - self._rooms_at >= ROOMS_EVERY_SECONDS:
             self._rooms_at = now
-            await write_room_news(connection)
-            await write_cancellation_news(connection)
+            await write_room_news(connection, is_citus=self._is_citus)
+            await write_cancellation_news(connection, is_citus=self._is_citus)
 
 
 def dispatch(

@@ -258,7 +258,7 @@ class FanOut:
             },
             prepare=True,
         )
-        for event_id, payment_id, user_id, amount in await found.fetchall():
+        for event_id, payment_id, user_id, amount, _ in await found.fetchall():
             await self.to_fans(connection, kind, event_id, [user_id], cause=str(payment_id), payload={"amount": amount})
 
     async def announcements(self, connection: Connection) -> None:

@@ -23,7 +23,9 @@ import redis
 
 from booking_lane.commands import UNSTAMPED, Confirm, Fail, Keep, Stamp, command_id_new
 from booking_lane.settings import LaneSettings
+from db.citus.walking import execute
 from db.connections import primary
+from db.connections.urls import leads_to_citus
 from db.invoices.settings import NO_SELLER, InvoiceSettings
 from db.outbox.kinds import OutboxKind, RefundMade
 from db.outbox.writer import insert_news_after
@@ -88,6 +90,7 @@ class Cashier:
         probe: Callable[[str], None] = lambda point: None,
     ) -> None:
         self._database_url = database_url
+        self._is_citus = leads_to_citus(database_url)
         self._settings = settings
         self._providers = providers
         self._probe = probe
@@ -157,17 +160,18 @@ class Cashier:
     async def _turn(self) -> None:
         connection = await self._connected()
         await self._refund_cancelled_events(connection)
-        await connection.execute(sql.USE_HINTS, {"rows_max": HINTS_IN_ONE_TURN_MAX}, prepare=True)
+        await execute(connection, sql.HINTS, {"rows_max": HINTS_IN_ONE_TURN_MAX}, is_citus=self._is_citus)
         for take, row_type, work in (
-            (sql.TAKE_PAYMENTS, sql.DuePayment, self._attend),
-            (sql.TAKE_REFUNDS, sql.DueRefund, self._refund),
+            (sql.PAYMENTS, sql.DuePayment, self._attend),
+            (sql.REFUNDS, sql.DueRefund, self._refund),
         ):
             free = self._settings.at_once_max - len(self._tasks)
             if free <= 0:
                 break
             # What is taken is due again when two calls must be over.
             lease = {"rows_max": free, "lease_seconds": 2 * self._settings.call_seconds + self._settings.again_seconds}
-            rows = await (await connection.execute(take, lease, prepare=True)).fetchall()
+            taken = await execute(connection, take, lease, is_citus=self._is_citus)
+            rows = [row for one in taken for row in await one.fetchall()]
             if rows:
                 self._probe("pay_taken")
             for row in rows:

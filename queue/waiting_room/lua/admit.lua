@@ -222,6 +222,6 @@ if door_open() then
     pace.backlogged = 1
   end
 end
-close()
+close(true)
 local empty = redis.call('HLEN', PLACES) == 0
 return { 'ok', calls, #news.ended, more and 1 or 0, room.draw_due and 1 or 0, empty and 1 or 0, 0 }

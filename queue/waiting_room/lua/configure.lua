@@ -12,7 +12,7 @@
 local SETTINGS = {
   absence_seconds = true, connected_seconds = true, receipt_entries_max = true, receipt_fans_max = true,
   on_sale_at_ms = true, off_sale_at_ms = true, stock_factor = true, stock_spare = true, work_seconds = true,
-  choose_seconds = true, idle_seconds = true,
+  choose_seconds = true, idle_seconds = true, news_ms = true,
 }
 if room.state and tonumber(ARGV[2]) <= room.revision then
   for i = 6, tonumber(ARGV[2]) == room.revision and #ARGV or 0, 2 do

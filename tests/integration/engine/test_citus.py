@@ -6,21 +6,33 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from booking_lane.clients import jobs_client
 from db.citus.distributing import distribute
 from db.citus.tables import DISTRIBUTED
+from db.connections import primary
 from db.connections.urls import with_citus
+from db.entries.entries import Scan, TicketKey, check_in
+from db.entries.outcomes import Outcome
 from db.ids import event_of_id
+from db.messages.addresses import stored
+from db.payments import intents
+from db.payments.cashier import HINT
 from gateway.booking.reader import Reader
 from tests.citus import citus_url, nodes_of
 from tests.integration.engine.books import CITUS_URL, GRACE_SECONDS, Books, bodies, codes
+from tests.integration.workers.lanes import LANES, Lanes
+from tests.providers import smtp_server
 from tests.unit.booking_lane.asks import checkout, reserve
+from tests.waiting import await_that
 
 AWAY_SECONDS = 2.0
 
@@ -69,6 +81,57 @@ def test_no_command_fails_while_the_nodes_are_away(books: Books) -> None:
         answers = [codes(engine.apply([one]), one) for one in asked]
     assert answers == [["ok"]] * len(asked)
     assert len(books.statuses()) == 1 + len(asked)
+
+
+@pytest.mark.timeout(400)
+async def test_a_ticket_is_paid_told_and_let_in(
+    books: Books, admitone_env: dict[str, str], redis_url: str, tmp_path: Path
+) -> None:
+    """Worker processes of every kind serve one purchase: lanes, cashier, dispatcher and messages."""
+    event = books.event_new(payments="test")
+    address = stored("ada@example.org")
+    books.connection.execute(
+        "INSERT INTO contact (event_id, user_id, channel, address, address_hash, language)"
+        " VALUES (%s, 7, 'mail', %s, %s, 'en')",
+        (event, address.sealed, address.hash),
+    )
+    seat = (1, 1, 1)
+    asked = [reserve(event, 7, seat), checkout(event, 7, seat)]
+    with smtp_server(tmp_path, password="hush") as smtp, closing(jobs_client(redis_url)) as jobs:
+        environ = {
+            **admitone_env,
+            "ADMITONE_DB_CITUS": "true",
+            "ADMITONE_LANES": str(LANES),
+            "ADMITONE_PAYMENT_PROVIDERS": "test",
+            "ADMITONE_MAIL_URL": smtp.url,
+            "ADMITONE_MAIL_CA_FILE": smtp.ca_file,
+            "ADMITONE_MAIL_SENDER": "tickets@venue.example",
+            "ADMITONE_MESSAGE_LINKS": "https://venue.example",
+        }
+        lanes = Lanes(books.database_url, jobs, environ, tmp_path)
+        try:
+            lanes.pool()
+            lanes.await_workers()
+            lanes.enqueue(event % LANES, *asked)
+            opened = "SELECT * FROM payment WHERE event_id = %s AND state = 'open'"
+            (payment,) = await_that(lambda: books.rows(opened, event), 60, what="the payment is open") or ()
+            which = {"event_id": event, "payment_id": payment["payment_id"]}
+            books.connection.execute(intents.PAY_INTENT, {**which, "amount": payment["amount"]})
+            books.connection.execute(HINT, which)
+            await_that(lambda: lanes.answer(asked[1]), 60, what="the checkout has ended")
+            await_that(lambda: smtp.to("ada@example.org"), 60, what="the tickets are sent")
+        finally:
+            for pool in lanes.pools:
+                pool.stop()
+            print(lanes.report())
+    assert "result" in (lanes.answer(asked[1]) or {}), lanes.answer(asked[1])
+    (bought,) = books.rows("SELECT purchase_id FROM purchase WHERE event_id = %s AND status = 'confirmed'", event)
+    ticket = TicketKey(bought["purchase_id"], seat)
+    scan = Scan(event_id=event, gate="North", device="d1", scan_id=uuid.uuid4(), operator="stella")
+    again = replace(scan, scan_id=uuid.uuid4())
+    async with await primary.connect_async(books.database_url, "admitone-test", connect_seconds=5) as connection:
+        outcomes = [(await check_in(connection, ticket, one)).outcome for one in (scan, scan, again)]
+    assert outcomes == [Outcome.ADMITTED, Outcome.ADMITTED, Outcome.USED]
 
 
 class NoKeys:
