@@ -169,7 +169,7 @@ server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ include shop_proxy
     until = time.monotonic() + READY_SECONDS_MAX
     while time.monotonic() < until:
         try:
-            urllib.request.urlopen(urllib.request.Request(shop.url + "/static/"), timeout=30)
+            urllib.request.urlopen(urllib.request.Request(shop.url + "/static/none"), timeout=30)
         except urllib.error.HTTPError:
             return program
         except OSError:
