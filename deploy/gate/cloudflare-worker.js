@@ -24,7 +24,7 @@ export default {
       "X-Original-Method": request.method,
       "X-Forwarded-For": request.headers.get("CF-Connecting-IP") ?? "",
     });
-    for (const name of ["Cookie", "User-Agent", "Accept", "X-Admitone-Pass"]) {
+    for (const name of ["Cookie", "User-Agent", "Accept", "Referer", "X-Admitone-Pass"]) {
       const value = request.headers.get(name);
       if (value) asked.set(name, value);
     }
