@@ -86,13 +86,16 @@ class _Counts:
     waiting: int
     slots_free: int
     steering: Steering | None
+    admitted: int = 20
     pace: _Pace = field(default_factory=_Pace)
 
 
-def seen(last: Steering, found: Figures | None, *, probe_url: str = "", waiting: int = 10) -> Steering:
+def seen(
+    last: Steering, found: Figures | None, *, probe_url: str = "", waiting: int = 10, admitted: int = 20
+) -> Steering:
     """The next steering of a shop with these figures."""
     at = last.at_seconds + 1
-    counts: Any = _Counts(1000 * at, waiting, 100, last)
+    counts: Any = _Counts(1000 * at, waiting, 100, last, admitted)
     shop = Shop(origin="https://shop.example", probe_url=probe_url, target_ms=TARGET_MS)
     return steer(last, sight_of_shop(counts, shop, found), 600, TARGET_MS)
 
@@ -120,7 +123,13 @@ def test_far_over_its_target_the_door_is_slowed_at_once() -> None:
     over = seen(first, figures_of(looks(*[2 * TARGET_MS] * 20), None, NOW))
     assert over.cause == "slowed"
     assert over.rate_per_minute == pytest.approx(first.rate_per_minute * 0.92 * 2 / 3)
-    assert seen(first, figures_of(looks(*[4 * TARGET_MS] * 20), None, NOW)).rate_per_minute == 0
+    far_over = figures_of(looks(*[4 * TARGET_MS] * 20), None, NOW)
+    assert seen(first, far_over).rate_per_minute == 0
+    assert seen(first, far_over, admitted=0).rate_per_minute == pytest.approx(first.rate_per_minute * 0.92 / 2), (
+        "a shop that is slow without fans does not shut them out for good"
+    )
+    down = figures_of(looks(*[5000] * 5, failed=5), None, NOW)
+    assert seen(first, down, admitted=0).rate_per_minute == 0
 
 
 @dataclass
@@ -160,7 +169,7 @@ def test_a_modelled_shop_is_kept_near_what_it_bears(*, pushes: bool) -> None:
         requests = round(min(shop.per_second, sum(shop.visitors[-120:]) / shop.thinks_seconds))
         pushed = Pushed(at, sorted(recent)[-2] if len(recent) > 1 else recent[0], 10 * requests, 0, 10)
         found = figures_of([] if pushes else seen_looks[-20:], pushed if pushes else None, at)
-        counts: Any = _Counts(1000 * at, 100_000, 1000, last, _Pace(last.rate_per_minute))
+        counts: Any = _Counts(1000 * at, 100_000, 1000, last, pace=_Pace(last.rate_per_minute))
         room = Shop(origin="https://shop.example", target_ms=TARGET_MS)
         last = steer(last, sight_of_shop(counts, room, found), 1200, TARGET_MS)
         took = shop.second(last.rate_per_minute / 60)
