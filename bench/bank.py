@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Final
 
 import msgspec
 
-from bench.client import Address, ask, request
+from bench.client import Address, answer_of, request, run
 from bench.servers import SECRET, System
 from payments.notices import TEST_SIGNATURE, test_signature
 
 LOOK_SECONDS: Final = 0.05
+NOTICES_AT_ONCE: Final = 16
 PAY: Final = """
 UPDATE provider_intent i
    SET state = 'captured', captured_amount = i.amount
@@ -30,20 +32,40 @@ class Bank:
         self._system = system
         self._gateway = gateway
         self._end = threading.Event()
+        self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Pay no more."""
+        """Pay no more.
+
+        Raises:
+            RuntimeError: a notice was refused, so that the sale was not the one that was to be measured.
+        """
         self._end.set()
         self._thread.join()
+        if self._failure is not None:
+            raise RuntimeError("the bank stopped") from self._failure
 
     def _work(self) -> None:
-        with self._system.connect() as connection:
-            while not self._end.wait(LOOK_SECONDS):
-                for event_id, payment_id in connection.execute(PAY).fetchall():
-                    body = msgspec.json.encode({"eventId": event_id, "paymentId": payment_id})
-                    signed = f"{TEST_SIGNATURE}: {test_signature(SECRET, body)}"
-                    status, _ = ask(self._gateway, request("POST", "/api/payments/test/notices", signed, body=body))
-                    if status != 200:
-                        raise RuntimeError(f"a notice was answered {status}")
+        try:
+            run(self._pay())
+        except BaseException as failure:
+            self._failure = failure
+
+    async def _pay(self) -> None:
+        turn = asyncio.Semaphore(NOTICES_AT_ONCE)
+        async with asyncio.TaskGroup() as notices:
+            with self._system.connect() as connection:
+                while not self._end.is_set():
+                    for event_id, payment_id in connection.execute(PAY).fetchall():
+                        body = msgspec.json.encode({"eventId": event_id, "paymentId": payment_id})
+                        notices.create_task(self._notify(turn, body))
+                    await asyncio.sleep(LOOK_SECONDS)
+
+    async def _notify(self, turn: asyncio.Semaphore, body: bytes) -> None:
+        signed = f"{TEST_SIGNATURE}: {test_signature(SECRET, body)}"
+        async with turn:
+            status, _ = await answer_of(self._gateway, request("POST", "/api/payments/test/notices", signed, body=body))
+        if status != 200:
+            raise RuntimeError(f"a notice was answered {status}")

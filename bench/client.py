@@ -60,10 +60,11 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 def ask(address: Address, raw: bytes, seconds_max: float = 30.0) -> tuple[int, bytes]:
     """One request; status (0: no answer) and body."""
-    return run(_ask(address, raw, seconds_max))
+    return run(answer_of(address, raw, seconds_max))
 
 
-async def _ask(address: Address, raw: bytes, seconds_max: float) -> tuple[int, bytes]:
+async def answer_of(address: Address, raw: bytes, seconds_max: float = 30.0) -> tuple[int, bytes]:
+    """One request of a program that has a loop, on a connection of its own; status (0: no answer) and body."""
     answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
     connection = None
     try:

@@ -74,7 +74,9 @@ class Steward:
 
     def room(self) -> dict[str, Any]:
         status, body = ask(self._gateway, request("GET", self._path, token=self._token), 5)
-        found: dict[str, Any] = msgspec.json.decode(body) if status == 200 else {}
+        if status != 200:
+            return {"refused": f"{status} {body[:200]!r}"}
+        found: dict[str, Any] = msgspec.json.decode(body)
         return found
 
 
@@ -115,6 +117,9 @@ class Timeline:
         one = {"second": round(now - self.began, 2), **{name: room.get(name) for name in keep}, "cores": cores}
         one["rssMb"] = {name: round(use.rss_bytes / 2**20, 1) for name, use in uses.items()}
         self.samples.append(one)
+        if "refused" in room:
+            self._say(f"{one['second']:7.1f} s  the room is not told: {room['refused']}")
+            return
         self._say(
             f"{one['second']:7.1f} s  sold {room.get('sold', 0):>6,}  held {room.get('held', 0):>5,}  "
             f"in line {room.get('waiting', 0):>6,}  admitted {room.get('admitted', 0):>5,}  "

@@ -28,7 +28,7 @@ from booking_lane.lane import Lane, queue_name
 from booking_lane.results import BatchNews, JobRecord, decode_record, encode_record, job_key
 from booking_lane.settings import LaneSettings
 from booking_lane.waiters import Waiters
-from db.payments.reading import job_awaiting
+from db.payments.reading import is_payment_open, job_awaiting
 from db.tables.booking import BookingCommand
 from gateway.booking.lanes import SiteLanes
 from gateway.wire.problems import ProblemError
@@ -40,7 +40,11 @@ LATE_SECONDS: Final = 5
 LOST_SECONDS: Final = 1.0
 CLAIM_SECONDS: Final = 60
 FIGURES_SECONDS: Final = 1.0
-PAYMENT_WAIT_SECONDS: Final = 2.0
+NEW_PAYMENT_WAIT_SECONDS: Final = 2.0
+"""A wait for a job that waits for a payment ends after so long while the provider does not know the payment yet: the
+client of a provider's own form needs the secret soon."""
+OPEN_PAYMENT_WAIT_SECONDS: Final = 10.0
+"""And so long from then on. Hundreds of fans are at their banks at a time, and each look of theirs costs a gateway."""
 READINGS_KEPT: Final = 61
 HAND_OVER_SHARE: Final = 0.5
 """A command waits for its event to be handed over for this share of its deadline; its lane has the rest."""
@@ -346,12 +350,17 @@ class Desk:
             if record.body or outcome is None:
                 return record
             if record.payment_id is not None:
-                # The fan is to see soon that there is something to pay, or that the page for it has changed.
-                wait_seconds = min(wait_seconds, PAYMENT_WAIT_SECONDS)
+                self.waiters.know_payment(command_id)
+                wait_seconds = min(wait_seconds, await self._payment_wait_seconds(record.event_id, record.payment_id))
             return await tracing.tracer.waiting(self.waiters.wait(outcome, wait_seconds)) or record
         finally:
             if outcome is not None:
                 self.waiters.forget(command_id, outcome)
+
+    async def _payment_wait_seconds(self, event_id: int, payment_id: uuid.UUID) -> float:
+        async with self._engine.connect() as connection:
+            is_open = await is_payment_open(connection, event_id, payment_id)
+        return OPEN_PAYMENT_WAIT_SECONDS if is_open else NEW_PAYMENT_WAIT_SECONDS
 
     async def recorded(self, command_id: uuid.UUID) -> JobRecord | None:
         """The outcome that Postgres recorded of a command, or the payment that it waits for; None if there is none."""

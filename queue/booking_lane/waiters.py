@@ -28,6 +28,7 @@ class Waiters:
         self._client = client
         self._waiting: dict[uuid.UUID, list[asyncio.Future[JobRecord | None]]] = {}
         self._waiting_before: set[uuid.UUID] = set()
+        self._know_payment: set[uuid.UUID] = set()
 
     async def read(self, command_id: uuid.UUID) -> JobRecord | None:
         """The job's record in Redis; None if there is none."""
@@ -48,6 +49,12 @@ class Waiters:
             futures.remove(future)
         if not futures:
             del self._waiting[command_id]
+            self._know_payment.discard(command_id)
+
+    def know_payment(self, command_id: uuid.UUID) -> None:
+        """Those who wait for this job know that it waits for a payment: only its outcome is news to them."""
+        if command_id in self._waiting:
+            self._know_payment.add(command_id)
 
     def on_outcomes(self, outcomes: tuple[Outcome, ...], trace: str = "") -> None:
         """Wake the requests that wait for these outcomes of a batch, whose ``traceparent`` is ``trace``."""
@@ -67,6 +74,7 @@ class Waiters:
                 self._wake(one.command_id, record_of_awaiting(one, trace))
 
     def _wake(self, command_id: uuid.UUID, record: JobRecord) -> None:
+        self._know_payment.discard(command_id)
         for future in self._waiting.pop(command_id, ()):
             if not future.done():
                 future.set_result(record)
@@ -90,7 +98,9 @@ class Waiters:
             values = await self._client.mget([job_key(command_id) for command_id in chunk])
             for command_id, value in zip(chunk, values, strict=True):
                 record = None if value is None else decode_record(cast(bytes, value))
-                if record is not None and (record.body or record.payment_id):
+                if record is None:
+                    continue
+                if record.body or (record.payment_id and command_id not in self._know_payment):
                     self._wake(command_id, record)
 
     async def wait(self, future: asyncio.Future[JobRecord | None], seconds: float) -> JobRecord | None:

@@ -246,6 +246,7 @@ def test_a_client_buys_and_cancels(site: Site, tmp_path: Path, room: RoomSeed) -
             assert "paid back: 4900" in output
 
 
+@pytest.mark.long
 def test_a_client_waits_in_a_line_that_closes_and_opens_again(site: Site, tmp_path: Path) -> None:
     events = {language: site.event(room=ONE_INSIDE) for language in RUN_BY}
     inside = {event_id: site.admitted_fan(event_id) for event_id in events.values()}
@@ -336,6 +337,7 @@ def bad_network(url: str) -> Iterator[tuple[str, dict[str, int]]]:
             thread.join()
 
 
+@pytest.mark.long
 def test_a_client_whose_answers_are_lost_buys_once(site: Site, tmp_path: Path) -> None:
     events = {language: site.event(room=OPEN_DOOR) for language in RUN_BY}
     with bad_network(site.url) as (url, tries), clients(url, events, tmp_path) as running:

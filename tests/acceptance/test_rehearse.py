@@ -202,6 +202,7 @@ def test_the_door_is_found_to_set_the_pace_and_a_copy_is_kept_until_removed(site
     assert list(site.redis().scan_iter(match=f"room:{{{kept}}}:*")) == []
 
 
+@pytest.mark.long
 def test_who_interrupts_it_leaves_no_copy(site: Site) -> None:
     event_id = site.event(hall=SMALL, room=dataclasses.replace(OPEN, rate_per_minute=60))
     running = site.services.start("rehearse", str(event_id), "--url", site.url, "--fans", "50", "--arrive", "1")

@@ -88,6 +88,7 @@ def seats_sold_twice(site: Site) -> int:
     return int(row[0])
 
 
+@pytest.mark.long
 def test_with_locks_each_seat_is_sold_once(site: Site, tmp_path: Path) -> None:
     event_id = site.event(hall=HALL, room=NO_DOOR)
     path = tmp_path / "ledger.jsonl"

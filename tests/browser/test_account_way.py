@@ -42,6 +42,7 @@ def add_virtual_authenticator(page: Page) -> None:
     session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
 
+@pytest.mark.long
 def test_a_role_that_needs_a_second_factor_opens_with_one(
     services: Services, database_url: str, browser: Browser
 ) -> None:

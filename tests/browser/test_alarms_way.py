@@ -24,6 +24,7 @@ VALUES (gen_random_uuid(), 'line_long', 'event', %(event)s, 'firing', now() - in
 """
 
 
+@pytest.mark.long
 def test_thresholds_and_receivers_are_set_in_the_console(
     services: Services, database_url: str, browser: Browser, tmp_path: Path
 ) -> None:

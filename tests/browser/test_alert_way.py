@@ -28,6 +28,7 @@ SPY = """
 """
 
 
+@pytest.mark.long
 def test_an_alert_rings_at_the_turn_until_the_page_is_touched(
     services: Services, database_url: str, whole_browser: Browser
 ) -> None:
@@ -93,6 +94,7 @@ def test_the_early_page_and_the_lobby_offer_the_alert_and_count_in_the_title(
     page.close()
 
 
+@pytest.mark.long
 def test_an_event_without_a_room_shows_no_seats_before_its_sale_and_after_it(
     services: Services, database_url: str, browser: Browser
 ) -> None:

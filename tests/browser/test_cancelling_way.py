@@ -42,6 +42,7 @@ def fits(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_an_operator_cancels_an_event_and_its_fans_read_it(
     services: Services, database_url: str, browser: Browser
@@ -160,7 +161,7 @@ SENTENCES: list[tuple[str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("language", ["", "/de"])
+@pytest.mark.parametrize("language", [pytest.param("", marks=pytest.mark.long), "/de"])
 def test_an_open_page_says_why_nothing_is_sold_any_more(
     services: Services, database_url: str, browser: Browser, language: str
 ) -> None:

@@ -15,6 +15,7 @@ from tests.services import Services
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.long
 def test_a_code_brings_a_fan_who_waits_into_the_priority_line(
     services: Services, database_url: str, browser: Browser
 ) -> None:
@@ -90,6 +91,7 @@ def test_a_code_brings_a_fan_who_waits_into_the_priority_line(
     office.end()
 
 
+@pytest.mark.long
 def test_a_code_given_to_a_full_line_is_brought_again(services: Services, database_url: str, browser: Browser) -> None:
     # A rate, for tries to come soon, and no slots.
     event_id = seed_demo(database_url, room=RoomSeed(rate_per_minute=600, capacity=0, line_cap=RIVALS))

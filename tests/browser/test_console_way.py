@@ -182,6 +182,7 @@ def test_an_operator_lowers_the_rate_and_the_line_slows(
     visit.end()
 
 
+@pytest.mark.long
 def test_two_operators_at_two_gateways_do_not_overwrite_each_other(
     services: Services, database_url: str, browser: Browser
 ) -> None:
@@ -247,6 +248,7 @@ def test_two_operators_at_two_gateways_do_not_overwrite_each_other(
     ben.end()
 
 
+@pytest.mark.long
 def test_a_phone_steers_one_of_several_rooms(services: Services, database_url: str, browser: Browser) -> None:
     events = [seed_demo(database_url, room=RoomSeed(rate_per_minute=0, capacity=50)) for _ in range(3)]
     early = seed_demo(database_url, room=RoomSeed(lobby_minutes=30), on_sale_minutes=600)
@@ -378,6 +380,7 @@ def test_an_operator_schedules_takes_back_and_undoes(services: Services, databas
     visit.end()
 
 
+@pytest.mark.long
 def test_the_wall_shows_and_steers_nothing(services: Services, database_url: str, browser: Browser) -> None:
     event_id = seed_demo(database_url, room=RoomSeed(rate_per_minute=0, capacity=50))
     operators(database_url, "Ada")

@@ -36,6 +36,7 @@ def no_cookies(playwright: Playwright, tmp_path: Path) -> Iterator[BrowserContex
     context.close()
 
 
+@pytest.mark.long
 def test_without_cookies_join_and_sign_in_say_why(
     services: Services, database_url: str, no_cookies: BrowserContext
 ) -> None:

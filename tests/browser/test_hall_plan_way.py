@@ -89,6 +89,7 @@ def has_drawn(page: Page) -> bool:
     )
 
 
+@pytest.mark.long
 def test_a_plan_is_seen_before_it_is_saved(
     services: Services, database_url: str, browser: Browser, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.browser
 IDLE_SECONDS = 16
 
 
+@pytest.mark.long
 def test_an_idle_fan_is_asked_loses_the_turn_and_keeps_the_place(
     services: Services, database_url: str, browser: Browser
 ) -> None:

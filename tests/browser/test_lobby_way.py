@@ -111,6 +111,7 @@ def test_who_leaves_the_lobby_is_told_and_may_come_back(
     visit.end()
 
 
+@pytest.mark.long
 def test_the_recheck_notices_a_draw_that_is_not_as_its_seed_says(
     services: Services, database_url: str, browser: Browser
 ) -> None:

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.browser
 SENT_MS_MAX = 30_000
 
 
+@pytest.mark.long
 def test_tickets_that_were_sent_are_seen(services: Services, database_url: str, browser: Browser) -> None:
     event_id = seed_demo(database_url, room=WIDE)
     services.worker()

@@ -24,6 +24,7 @@ def _answer(form: Locator) -> None:
     form.get_by_label("I agree to the terms of the organiser.").check()
 
 
+@pytest.mark.long
 def test_what_an_event_asks_is_answered_before_buying(services: Services, database_url: str, browser: Browser) -> None:
     hall = (one_type("General", rows=1, seats_per_row=6),)
     event_id = make_event(database_url, plan_event(hall=hall, room=RoomSeed(state="off")))

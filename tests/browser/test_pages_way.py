@@ -78,6 +78,7 @@ def test_previews_and_pictures_are_told_under_our_policy(
     context.close()
 
 
+@pytest.mark.long
 def test_focus_goes_with_the_page_and_tickets_fill_the_screen_at_the_door(
     services: Services, database_url: str, browser: Browser
 ) -> None:

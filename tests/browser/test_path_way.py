@@ -20,6 +20,7 @@ ROOT = "/tickets"
 PASSWORD = "correct horse battery staple"
 
 
+@pytest.mark.long
 def test_a_fan_gets_to_a_ticket_below_a_path_in_german(
     services: Services, database_url: str, browser: Browser, tmp_path: Path
 ) -> None:

@@ -91,6 +91,7 @@ def focused_key(page: Page) -> str:
     return str(page.evaluate("document.activeElement.getAttribute('data-key')"))
 
 
+@pytest.mark.long
 def test_a_stadium_is_seen_as_a_whole_and_walked_by_keyboard(
     services: Services, database_url: str, browser: Browser
 ) -> None:
@@ -247,6 +248,7 @@ def test_the_whole_of_a_small_hall_is_seen_and_its_wheelchair_spaces_are_kept(
     visit.end()
 
 
+@pytest.mark.long
 def test_nothing_moves_under_the_finger_and_nothing_covers_the_focus(
     services: Services, database_url: str, browser: Browser
 ) -> None:

@@ -15,6 +15,7 @@ from tests.services import Services
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.long
 def test_a_fan_sees_fee_tax_and_voucher_before_buying(services: Services, database_url: str, browser: Browser) -> None:
     hall = (one_type("General", rows=3, seats_per_row=4),)
     event_id = make_event(database_url, plan_event(hall=hall, room=RoomSeed(state="off")))

@@ -61,7 +61,7 @@ def fill_in(page: Page) -> None:
 @pytest.mark.parametrize(
     ("name", "size", "scheme"),
     [
-        ("phone-dark", (390, 844), "dark"),
+        pytest.param("phone-dark", (390, 844), "dark", marks=pytest.mark.long),
         pytest.param("desktop-light", (1280, 860), "light", marks=pytest.mark.long),
     ],
 )
@@ -167,6 +167,7 @@ def test_an_operator_makes_an_event_and_a_fan_finds_it(
     visit.end()
 
 
+@pytest.mark.long
 def test_another_zone_changes_what_a_clock_shows_and_no_moment(
     services: Services, database_url: str, browser: Browser
 ) -> None:

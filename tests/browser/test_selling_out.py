@@ -23,6 +23,7 @@ SEATS = 18
 ALL = [(1, 1, seat) for seat in range(1, SEATS + 1)]
 
 
+@pytest.mark.long
 def test_the_line_is_told_what_is_left(services: Services, database_url: str, redis_url: str, browser: Browser) -> None:
     hall = (one_type("Stalls", seats_per_row=SEATS),)
     room = RoomSeed(rate_per_minute=60_000, capacity=2)

@@ -121,6 +121,7 @@ def test_tickets_keep_to_the_venues_clock(services: Services, database_url: str,
     context.close()
 
 
+@pytest.mark.long
 def test_forms_keep_to_the_venues_clock_and_ask_which_hour_is_meant(
     services: Services, database_url: str, browser: Browser
 ) -> None:

@@ -95,7 +95,7 @@ def seat(page: Page, number: int) -> None:
 @pytest.mark.parametrize(
     ("script", "streams"),
     [
-        ("", 1),
+        pytest.param("", 1, id="a-tab", marks=pytest.mark.long),
         pytest.param(WITHOUT_LOCKS, 1, id="without-locks", marks=pytest.mark.long),
         pytest.param(WITHOUT_BOTH, TABS, id="without-both", marks=pytest.mark.long),
     ],
@@ -159,6 +159,7 @@ def test_another_tab_listens_when_the_listening_one_is_closed_or_asleep(
         await_streams(third, gateway, 1)
 
 
+@pytest.mark.long
 def test_your_own_hold_in_another_tab_is_yours(services: Services, database_url: str, browser: Browser) -> None:
     event_id = seed_demo(database_url, room=WIDE)
     services.worker()
@@ -276,6 +277,7 @@ def test_six_consoles_can_still_steer(services: Services, database_url: str, bro
             expect(page.get_by_label("Rate a minute")).to_have_value("90")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("path", "width"), [("/", 320), ("/purchases", 374), ("/ops", 320), ("/ops/webhooks", 699)])
 def test_the_link_home_has_a_name_on_a_narrow_screen(
     services: Services, browser: Browser, path: str, width: int

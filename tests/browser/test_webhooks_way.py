@@ -22,6 +22,7 @@ def keep(page: Page, name: str) -> None:
     page.screenshot(path=ARTEFACTS / f"webhooks-{name}.png", full_page=True)
 
 
+@pytest.mark.long
 def test_webhooks_are_kept_at_the_page(browser: Browser, database_url: str, services: Services) -> None:
     event_id = seed_demo(database_url, room=RoomSeed())
     add_operator(database_url, "Ada", PASSWORD)

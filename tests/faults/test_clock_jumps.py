@@ -66,6 +66,7 @@ def _true_again(clock: Clock) -> Iterator[None]:
     clock.jump("+0")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("jump", JUMPS)
 def test_a_fan_goes_between_gateways_whose_clocks_differ(sale: Sale, clock: Clock, jump: str) -> None:
     """Whatever one gateway signs the other takes, in either direction; the hold ends by Postgres' clock."""

@@ -67,6 +67,7 @@ def test_a_sale_goes_on_while_its_event_is_moved(sale: Sale, jobs: redis.Redis, 
     assert_nobody_failed(rush)
 
 
+@pytest.mark.long
 def test_the_number_of_lanes_changes_while_an_event_is_sold(
     sale: Sale, jobs: redis.Redis, connection: psycopg.Connection
 ) -> None:

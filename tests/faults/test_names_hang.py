@@ -118,6 +118,7 @@ def _await_asked(names: Names, environ: dict[str, str]) -> None:
             assert time.monotonic() < until, "no name is looked up"
 
 
+@pytest.mark.long
 def test_a_gateway_ends_in_time(names: Names, environ: dict[str, str]) -> None:
     port = free_port()
     gateway = names.start(environ, "gateway", "--port", str(port), url=f"http://127.0.0.1:{port}")
@@ -126,6 +127,7 @@ def test_a_gateway_ends_in_time(names: Names, environ: dict[str, str]) -> None:
     assert _end(gateway) < END_SECONDS_MAX, gateway.text()
 
 
+@pytest.mark.long
 def test_a_gateway_that_waits_for_its_servers_ends_at_once(names: Names, environ: dict[str, str]) -> None:
     names.hang()
     gateway = names.start(environ, "gateway", "--port", str(free_port()))
@@ -133,7 +135,7 @@ def test_a_gateway_that_waits_for_its_servers_ends_at_once(names: Names, environ
     assert _end(gateway) < END_SECONDS_MAX / 2, gateway.text()
 
 
-@pytest.mark.parametrize("children", [0, pytest.param(1, marks=pytest.mark.long), 4])
+@pytest.mark.parametrize("children", [0, *(pytest.param(number, marks=pytest.mark.long) for number in (1, 4))])
 def test_a_worker_ends_in_time_while_it_starts(names: Names, environ: dict[str, str], children: int) -> None:
     worker = names.start(environ, "worker")
 

@@ -39,6 +39,7 @@ def sale(servers_folder: Path, module_database_url: str, watched: Watched) -> It
         yield sale
 
 
+@pytest.mark.long
 def test_the_doctor_sees_what_a_failover_would_cost(sale: Sale, watched: Watched) -> None:
     with open_site(Settings.load(sale.services.environ), (), "") as site:
         found = {one.code: one.level for one in examine(site)}

@@ -82,6 +82,7 @@ def test_the_door_is_guarded(site: Site, check: str) -> None:
     CHECKS[check](site.url, site.event())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("guard", GUARDS)
 def test_control_without_a_guard(site: Site, sabotaged: dict[str, str], guard: str) -> None:
     event_id = site.event()

@@ -1,6 +1,7 @@
 """Schemathesis over the gateway's own description: every check, examples, boundaries and links.
 
-As a fan, as an operator and as nobody, each a process of its own with a seed of its own. The long form draws data too.
+As a fan; and in the long tests as an operator, as nobody and along the links. Each is a process of its own, with a seed
+of its own. The longest form draws data too.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ phases.coverage.enabled = false
 """
 """What the short runs add to the configuration."""
 SHORT_ONE_IN = 3
-FANS_ONE_IN = 6
+FANS_ONE_IN = 12
 """The short runs try so small a part of the cases of their phase of coverage; see `filter_case` in the hooks. The
 fan's, whose operations `tests/security/test_wire.py` tries besides, would take longer than all others together.
 """
@@ -208,18 +209,25 @@ def people(site: Site) -> People:
 
 
 @pytest.fixture(scope="module")
+def fans_run(site: Site, people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    """What `make test` runs of it."""
+    run = start(
+        site,
+        tmp_path_factory.mktemp("fan"),
+        people.fan,
+        *("--phases", "examples,coverage", "--exclude-path-regex", "^/api/ops"),
+        # POST /api/checkout is PUT's own handler: the long form's.
+        *("--exclude-operation-id", "bookingCheckoutPost"),
+        one_in=FANS_ONE_IN,
+    )
+    yield run
+    run.end()
+
+
+@pytest.fixture(scope="module")
 def runs(site: Site, people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Started]]:
-    """The short runs, started together."""
+    """The other short runs, started together."""
     started = {
-        "fan": start(
-            site,
-            tmp_path_factory.mktemp("fan"),
-            people.fan,
-            *("--phases", "examples,coverage", "--exclude-path-regex", "^/api/ops"),
-            # POST /api/checkout is PUT's own handler: the long form's.
-            *("--exclude-operation-id", "bookingCheckoutPost"),
-            one_in=FANS_ONE_IN,
-        ),
         "way": start(
             site,
             tmp_path_factory.mktemp("way"),
@@ -241,10 +249,11 @@ def runs(site: Site, people: People, tmp_path_factory: pytest.TempPathFactory) -
         run.end()
 
 
-def test_a_fan_finds_no_fault(runs: dict[str, Started]) -> None:
-    runs["fan"].finish().check(cases_min=300)
+def test_a_fan_finds_no_fault(fans_run: Started) -> None:
+    fans_run.finish().check(cases_min=300)
 
 
+@pytest.mark.long
 def test_the_links_hold_in_any_order(runs: dict[str, Started]) -> None:
     run = runs["way"].finish()
     run.check(cases_min=40)
@@ -299,19 +308,21 @@ def resolved(value: Any, said: Mapping[str, Any]) -> Any:
     return found
 
 
+@pytest.mark.long
 def test_an_operator_finds_no_fault(runs: dict[str, Started]) -> None:
     run = runs["operator"].finish()
     run.check(cases_min=50)
     assert run.accepted("PATCH /api/ops/rooms/{event_id}", "coverage") > 0
 
 
+@pytest.mark.long
 def test_nobody_finds_no_fault(runs: dict[str, Started]) -> None:
     runs["nobody"].finish().check(cases_min=50)
 
 
-def test_the_logs_tell_of_no_fault(site: Site, runs: dict[str, Started]) -> None:
-    for run in runs.values():
-        run.process.wait(SECONDS_MAX)
+def test_the_logs_tell_of_no_fault(site: Site, fans_run: Started) -> None:
+    """The tests above have waited for the other runs, where they are made."""
+    fans_run.process.wait(SECONDS_MAX)
     for service in site.services.started:
         assert "Traceback" not in service.text(), service.text()[-3000:]
 

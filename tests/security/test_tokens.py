@@ -390,6 +390,7 @@ def test_guessing_passwords_ends_soon(site: Site) -> None:
     assert neighbour.post("/api/ops/session", {"name": GUESSED, "password": "guess"}).code == "rate_limited"
 
 
+@pytest.mark.long
 def test_an_unknown_operator_takes_as_long(site: Site) -> None:
     """Median of nine each, turn about. Argon2 is tens of milliseconds; the answer without it is two."""
     passwords.hash_as_the_product()

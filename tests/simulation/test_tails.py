@@ -43,6 +43,7 @@ def test_the_last_seats_sell_in_at_most_twice_the_time_of_half_time(client: Redi
     assert let_in_for_nothing <= 0.15 * sale.let_in, "somewhat more fans than seats, not many more"
 
 
+@pytest.mark.long
 def test_control_without_the_rules_the_idle_keep_the_last_seats(client: Redis) -> None:
     """Negative control: whoever holds a pass takes a slot, so the last seats wait until passes end."""
     sale = TailSale(client, WITHOUT_RULES, CROWD, SEATS)

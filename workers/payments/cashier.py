@@ -50,6 +50,8 @@ logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS: Final = 3
 TURN_SECONDS: Final = 0.1
+TURN_SECONDS_MIN: Final = 0.02
+"""From one turn to the next. Each asks Postgres four times, so that a hundred payments a second share their turns."""
 HINTS_IN_ONE_TURN_MAX: Final = 1000
 AWAY_PAUSE_SECONDS: Final = 1.0
 CANCELLED_EVENTS_SECONDS: Final = 1.0
@@ -114,6 +116,8 @@ class Cashier:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), AWAY_PAUSE_SECONDS)
                     continue
+                if not stop.is_set():
+                    await asyncio.sleep(TURN_SECONDS_MIN)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), TURN_SECONDS)
         finally:

@@ -77,6 +77,7 @@ def test_a_lane_worker_killed_anywhere_is_replaced_and_its_batch_applied_once(la
     print(f"killed at {point}: answered after {seconds:.2f} s")
 
 
+@pytest.mark.long
 def test_a_command_that_kills_its_worker_fails_alone(lanes: Lanes) -> None:
     """Again and again, as a fault in a library's C code would: the others of its batch succeed."""
     (lanes.folder / "deadly").write_text("13")

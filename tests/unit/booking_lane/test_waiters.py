@@ -49,7 +49,7 @@ async def poll(waiters: Waiters, command_id: uuid.UUID, seconds: float) -> JobRe
 
 
 def nothing_is_left(waiters: Waiters) -> bool:
-    return not waiters._waiting
+    return not waiters._waiting and not waiters._know_payment
 
 
 async def test_an_outcome_that_came_before_is_read(waiters: Waiters, client: aioredis.Redis) -> None:
@@ -92,6 +92,29 @@ async def test_a_lost_message_is_found_by_reading_again(waiters: Waiters, client
     await client.set(job_key(command_id), encode_record(record(body=BODY)))
     await waiters.reread()
     assert await asyncio.wait_for(waiting, 3) == record(body=BODY)
+    assert nothing_is_left(waiters)
+
+
+async def test_who_knows_of_a_payment_is_woken_by_the_outcome_alone(waiters: Waiters, client: aioredis.Redis) -> None:
+    command_id = command_id_new()
+    paying = JobRecord(5, 1, "checkout", b"h", queued=True, payment_id=uuid.uuid4())
+    await client.set(job_key(command_id), encode_record(paying))
+    unknowing = waiters.expect(command_id)
+    await waiters.reread()
+    await waiters.reread()
+    assert await asyncio.wait_for(waiters.wait(unknowing, 10), 3) == paying
+    waiters.forget(command_id, unknowing)
+
+    knowing = waiters.expect(command_id)
+    waiters.know_payment(command_id)
+    await waiters.reread()
+    await waiters.reread()
+    assert not knowing.done()
+    await client.set(job_key(command_id), encode_record(record(body=BODY)))
+    await waiters.reread()
+    assert await asyncio.wait_for(waiters.wait(knowing, 10), 3) == record(body=BODY)
+    waiters.forget(command_id, knowing)
+    waiters.know_payment(command_id)
     assert nothing_is_left(waiters)
 
 

@@ -65,6 +65,7 @@ def test_a_translation_keeps_what_stands_in_its_text(said: Catalog, language: La
             assert '"' not in form or '"' in english, f"it may stand in an attribute: {form}"
 
 
+@pytest.mark.long
 def test_make_texts_leaves_what_is_translated(said: Catalog) -> None:
     before = {language.tag: (FOLDER / "locales" / f"{language.tag}.po").read_bytes() for language in OTHERS}
     subprocess.run([sys.executable, "-m", "gateway.pages.texts"], cwd=FOLDER.parent.parent, check=True)
