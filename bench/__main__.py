@@ -131,12 +131,19 @@ def shop_(
     arrive_seconds: Annotated[float, typer.Option(min=0, help="They come within so long.")] = 60.0,
     minutes: Annotated[float, typer.Option(min=0.2, help="Of each of the two sales, at most.")] = 6.0,
     proxy: Annotated[Proxy, typer.Option(help="What stands before the shop.")] = "nginx",
+    target_ms: Annotated[int, typer.Option(help="The autopilot's; on a busy machine far more.")] = shop.TARGET_MS,
 ) -> None:
     """Doors at pretix, without Admit One and with it; `make demo-shop` installs pretix."""
     _run(
         "shop",
         lambda running: shop.measure(
-            running, fans=fans, visitors=visitors, arrive_seconds=arrive_seconds, seconds_max=60 * minutes, proxy=proxy
+            running,
+            fans=fans,
+            visitors=visitors,
+            arrive_seconds=arrive_seconds,
+            seconds_max=60 * minutes,
+            proxy=proxy,
+            target_ms=target_ms,
         ),
     )
 

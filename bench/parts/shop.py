@@ -52,7 +52,14 @@ def _admitone(system: System, *arguments: str) -> str:
 
 
 def measure(
-    system: System, *, fans: int, visitors: int, arrive_seconds: float, seconds_max: float, proxy: Proxy
+    system: System,
+    *,
+    fans: int,
+    visitors: int,
+    arrive_seconds: float,
+    seconds_max: float,
+    proxy: Proxy,
+    target_ms: int,
 ) -> Part:
     """The same fans twice at the same shop: first without a line, then through it."""
     part = Part(
@@ -69,7 +76,7 @@ def measure(
     orders_without = orders(system)
     system.stop(plain)
     start_anew(system, shop)
-    event_id, port = protect(system, shop, visitors=visitors, rate=RATE_PER_MINUTE)
+    event_id, port = protect(system, shop, visitors=visitors, rate=RATE_PER_MINUTE, target_ms=target_ms)
     start_proxy(system, proxy, shop, port, event_id)
     print(f"{fans} fans at the shop through the line:", flush=True)
     with_line = apart(lambda: run_fans(shop, fans, arrive_seconds, seconds_max, port))
