@@ -16,7 +16,8 @@ _Asked = Sequence[tuple[Question, "asyncio.Future[Answer]"]]
 
 
 class Gathering(Generic[Question, Answer]):
-    """Gathers questions. None waits longer for it than until the loop's next turn.
+    """Gathers questions. None waits longer for it than until the loop's next turn, or until a group before it has its
+    answers (``under_way_max``).
 
     Args:
         ask_all: asks them together; it gives an answer, or the exception that is one, for each. What it raises is the

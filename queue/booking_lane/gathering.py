@@ -1,7 +1,8 @@
 """A Redis client that gathers commands: all that are issued in one turn of the event loop share one round trip.
 
 A busy gateway sends a few small commands to Redis for each request. If they are sent one by one, each costs a
-connection, a system call and redis-py's bookkeeping; gathered commands share this cost. No command waits longer for it.
+connection, a system call and redis-py's bookkeeping; gathered commands share this cost. A command waits at most until
+one of the two trips before it is answered.
 """
 
 from __future__ import annotations
