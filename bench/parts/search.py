@@ -189,7 +189,8 @@ def measure(system: System, *, seconds: float = 20.0, events: int = EVENTS, per_
     count = max(1, (reached(gateway) - asked)["/api/events"])
     for name, use in system.uses().items():
         cost = (use.cpu_seconds - used[name].cpu_seconds) / count
-        part.add(f"a query at {name}", cost * 1000, "ms", note=f"processor time with all else it does, over {count:,} queries")
+        note = f"processor time with all else that it does, over {count:,} queries"
+        part.add(f"a query at {name}", cost * 1000, "ms", note=note)
     for step in ("popular", "cold"):
         took = sorted(measured.steps[step].seconds) if step in measured.steps else []
         part.add(
