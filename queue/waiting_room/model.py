@@ -527,8 +527,8 @@ class RoomCounts:
 
 
 class News(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A message of `keys.ROOM_NEWS`: the fans whose state changed since the last one, so that each gateway wakes its own
-    streams. Or one of `keys.NEWS_CHANNEL`: the configuration changed.
+    """A message of `keys.ROOM_NEWS`: the fans whose state changed since the last one, so that each gateway wakes its
+    own streams. Or one of `keys.NEWS_CHANNEL`: the configuration changed.
 
     Attributes:
         called, admitted, ended: each fan with claim_by_ms, with pass_until_ms, or with how the place ended.
