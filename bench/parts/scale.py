@@ -256,7 +256,7 @@ class Simulation:
 
         await asyncio.gather(*(join_some() for _ in range(GATEWAYS_AT_ONCE)))
         await self._beat()
-        await self._send(turn_now())
+        await self._send(turn_now() + max(INTERVAL_TURNS))
 
     async def _open(self) -> None:
         """Open the door, and begin to count."""

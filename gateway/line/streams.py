@@ -156,8 +156,8 @@ class LineStreams:
         for fan, until_ms in news.admitted:
             for fan_stream in event.by_fan.get(fan, ()):
                 self._send_admitted(fan_stream, until_ms)
-        # A message may tell several things of one fan, in no order: of a fan who was called or admitted and is no more,
-        # it says so too, and what the line says then is sent last.
+        # A message may tell several things of one fan, in no order. Where a fan was called or admitted and is no more,
+        # it tells that too, and the fan is sent last what the line says now.
         fan_streams = event.of(dict.fromkeys([*news.waiting, *(fan for fan, _ in news.ended)]))
         if fan_streams:
             self._look_soon(fan_streams)

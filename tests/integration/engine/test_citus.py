@@ -96,7 +96,7 @@ async def test_a_ticket_is_paid_told_and_let_in(
         (event, address.sealed, address.hash),
     )
     seat = (1, 1, 1)
-    asked = [reserve(event, 7, seat), checkout(event, 7, seat)]
+    hold, buy = reserve(event, 7, seat), checkout(event, 7, seat)
     with smtp_server(tmp_path, password="hush") as smtp, closing(jobs_client(redis_url)) as jobs:
         environ = {
             **admitone_env,
@@ -112,19 +112,19 @@ async def test_a_ticket_is_paid_told_and_let_in(
         try:
             lanes.pool()
             lanes.await_workers()
-            lanes.enqueue(event % LANES, *asked)
+            lanes.enqueue(event % LANES, hold, buy)
             opened = "SELECT * FROM payment WHERE event_id = %s AND state = 'open'"
-            (payment,) = await_that(lambda: books.rows(opened, event), 60, what="the payment is open") or ()
+            (payment,) = await_that(lambda: books.rows(opened, event), 60, what="the payment is open")
             which = {"event_id": event, "payment_id": payment["payment_id"]}
             books.connection.execute(intents.PAY_INTENT, {**which, "amount": payment["amount"]})
             books.connection.execute(HINT, which)
-            await_that(lambda: lanes.answer(asked[1]), 60, what="the checkout has ended")
+            await_that(lambda: lanes.answer(buy), 60, what="the checkout has ended")
             await_that(lambda: smtp.to("ada@example.org"), 60, what="the tickets are sent")
         finally:
             for pool in lanes.pools:
                 pool.stop()
             print(lanes.report())
-    assert "result" in (lanes.answer(asked[1]) or {}), lanes.answer(asked[1])
+    assert "result" in (lanes.answer(buy) or {}), lanes.answer(buy)
     (bought,) = books.rows("SELECT purchase_id FROM purchase WHERE event_id = %s AND status = 'confirmed'", event)
     ticket = TicketKey(bought["purchase_id"], seat)
     scan = Scan(event_id=event, gate="North", device="d1", scan_id=uuid.uuid4(), operator="stella")
