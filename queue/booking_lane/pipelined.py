@@ -108,6 +108,10 @@ class Pipelined(asyncio.Protocol):
         """
         packed = self._packed(commands)
         answer: asyncio.Future[list[Any]] = self._loop.create_future()
+        if not commands:
+            # A trip without a reply would never end, and take the replies of those behind it.
+            answer.set_result(read([]))
+            return answer
         now = time.monotonic()
         self._trips.append(_Trip(len(commands), read, now, answer))
         if self._looks is None:

@@ -46,6 +46,14 @@ async def test_a_command_that_fails_fails_alone(client: aioredis.Redis) -> None:
     assert isinstance(wrong, redis.ResponseError)
 
 
+async def test_a_pipeline_of_nothing_takes_no_answers_of_others(client: aioredis.Redis) -> None:
+    await client.set("a", "1")
+    async with asyncio.timeout(3):
+        nothing, found = await asyncio.gather(client.pipeline(transaction=False).execute(), client.get("a"))
+        assert (nothing, found) == ([], b"1")
+        assert await client.get("a") == b"1"
+
+
 async def test_a_pipeline_shares_the_connection(client: aioredis.Redis, jobs: redis.Redis) -> None:
     await client.set("text", "no number")
     before = jobs.info("clients")["connected_clients"]
