@@ -72,6 +72,7 @@ from gateway.programme.pictures import Pictures
 from gateway.programme.programme import Programme
 from gateway.search.cached import CachedCatalogue
 from gateway.search.catalogue import Catalogue, SearchIndex
+from gateway.search.held import HeldCatalogue
 from gateway.search.memory import MemoryCatalogue
 from gateway.search.postgres import PostgresCatalogue
 from gateway.services import Services
@@ -157,7 +158,8 @@ def build_services(settings: GatewaySettings) -> Services:
     traffic = Traffic()
     shop_figures = ShopFigures(line_redis)
     searched, search_index, search_memory = _searched(settings, old_reads)
-    catalogue = CachedCatalogue(searched, line_redis, settings.search)
+    cached = CachedCatalogue(searched, line_redis, settings.search)
+    catalogue = HeldCatalogue(search_memory, cached, settings.search)
     issuers = Issuers(settings.oidc, https_only=settings.site.production, now=clock.now)
     return Services(
         settings=settings,
@@ -327,7 +329,11 @@ def _searched(
     served = Served.of(settings.gateway.serve, settings.gateway.events).parts
     if settings.search.memory_events_max and served & {SitePart.PAGES, SitePart.SEARCH}:
         memory = MemoryCatalogue(
-            old_reads, postgres, events_max=settings.search.memory_events_max, bounds=settings.search.bounds
+            old_reads,
+            postgres,
+            events_max=settings.search.memory_events_max,
+            fresh_seconds=settings.search.fresh_seconds,
+            bounds=settings.search.bounds,
         )
         return memory, None, memory
     return postgres, None, None

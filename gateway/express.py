@@ -19,8 +19,9 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from gateway.routes import line, sessions
+from gateway.routes import halls, line, sessions
 from gateway.routes.booking import KEY_CHARACTERS_MAX, PREFER_CHARACTERS_MAX, checkout, job, purchase, reserve
+from gateway.routes.usual_search import read_search
 from gateway.services import Services
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.later_headers import later_headers
@@ -29,7 +30,17 @@ from gateway.wire.request_ids import HEADER, request_id
 from gateway.wire.requests import NOSNIFF, Answer
 
 _plain_host: Final = re.compile(r"[A-Za-z0-9.:\[\]_-]+").fullmatch
-_HANDLERS: Final = (reserve, checkout, job, purchase, line.join, line.poll, line.claim, sessions.new_session)
+_HANDLERS: Final = (
+    reserve,
+    checkout,
+    job,
+    purchase,
+    line.join,
+    line.poll,
+    line.claim,
+    sessions.new_session,
+    halls.events,
+)
 """Each answers with an `Answer`."""
 _FN: Final = frozenset(handler.fn for handler in _HANDLERS)
 _PARAMETERS: Final[dict[type, tuple[str, Callable[[str], Any]]]] = {
@@ -43,6 +54,18 @@ _wait: Final = re.compile(rb"wait=([12]?[0-9]|30)").fullmatch
 """The query of a client that waits for its job, as clients write it; no more than `WAIT_SECONDS_MAX`."""
 
 
+def _read_wait(query: bytes) -> dict[str, Any] | None:
+    found = _wait(query)
+    return None if found is None else {"wait": float(found[1])}
+
+
+_QUERIES: Final[dict[Any, Callable[[bytes], dict[str, Any] | None]]] = {
+    job.fn: _read_wait,
+    halls.events.fn: read_search,
+}
+"""What reads the queries of a handler: the arguments, or None where Litestar is to read it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Way:
     """A handler, and what it is called with.
@@ -53,7 +76,7 @@ class _Way:
         read: reads that parameter.
         has_body: the handler takes ``data``; ``may_lack_body``: an empty one means none.
         has_key: it takes the Idempotency-Key and ``Prefer``.
-        has_query: it reads the query, which is Litestar's to do, except for ``wait`` alone.
+        read_query: reads the query; None where the handler takes nothing of it.
     """
 
     handler: HTTPRouteHandler
@@ -63,7 +86,7 @@ class _Way:
     has_body: bool
     may_lack_body: bool
     has_key: bool
-    has_query: bool
+    read_query: Callable[[bytes], dict[str, Any] | None] | None
 
     @classmethod
     def to(cls, handler: HTTPRouteHandler, route: HTTPRoute) -> _Way:
@@ -81,7 +104,7 @@ class _Way:
             has_body="data" in signature,
             may_lack_body="data" in signature and signature["data"].default is None,
             has_key=signature.keys() >= _IN_HEADERS,
-            has_query=bool(others),
+            read_query=_QUERIES.get(handler.fn, _left_to_litestar) if others else None,
         )
 
 
@@ -125,11 +148,11 @@ class Express:
         if way is None:
             return False
         arguments: dict[str, Any] = {}
-        if way.has_query and scope["query_string"]:
-            wait = _wait(scope["query_string"]) if way.handler.fn is job.fn else None
-            if wait is None:
+        if way.read_query is not None and scope["query_string"]:
+            read = way.read_query(scope["query_string"])
+            if read is None:
                 return False
-            arguments["wait"] = float(wait[1])
+            arguments = read
         app = self._app
         scope["app"] = scope["litestar_app"] = app
         scope["route_handler"] = way.handler
@@ -159,6 +182,10 @@ class Express:
         response.add_headers((HEADER, request_id(scope)), NOSNIFF, *later_headers(scope))
         await response.send(scope, receive, send)
         return True
+
+
+def _left_to_litestar(query: bytes) -> None:
+    return None
 
 
 def _pattern(route: HTTPRoute) -> str:

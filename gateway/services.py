@@ -64,8 +64,8 @@ from gateway.line.streams import LineStreams
 from gateway.process.clock import Clock
 from gateway.programme.pictures import Pictures
 from gateway.programme.programme import Programme
-from gateway.search.cached import CachedCatalogue
 from gateway.search.catalogue import SearchIndex
+from gateway.search.held import HeldCatalogue
 from gateway.search.memory import MemoryCatalogue
 from gateway.settings import GatewaySettings
 from gateway.shops.check import ShopChecks
@@ -113,7 +113,7 @@ class Services:
     hall_access: HallAccess
     hall_plans: HallPlans
     hall_proposals: HallProposals
-    catalogue: CachedCatalogue
+    catalogue: HeldCatalogue
     search_index: SearchIndex | None
     search_memory: MemoryCatalogue | None
     limits: RateLimits

@@ -46,6 +46,7 @@ def environ_of(database_url: str, redis_url: str, further: Mapping[str, str] | N
         "ADMITONE_DRAIN_SECONDS": "0",
         # A test writes an event and looks for it at once.
         "ADMITONE_SEARCH_CACHE_SECONDS": "0",
+        "ADMITONE_SEARCH_FRESH_SECONDS": "0",
         "PYTHONUNBUFFERED": "1",
         **(further or {}),
     }

@@ -58,7 +58,7 @@ class SmtpServer:
         session.host_name = hostname
         assert isinstance(server.transport, asyncio.Transport)
         self.transports.append(server.transport)
-        return responses
+        return [responses[0], "250-PIPELINING", *responses[1:]]
 
     async def handle_RCPT(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

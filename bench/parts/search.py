@@ -15,6 +15,7 @@ import psycopg
 from admitone.embedded.process import last_lines
 from bench.client import request
 from bench.load import open_loop, repeat
+from bench.parts.edge import reached
 from bench.processes import Apart
 from bench.report import Part
 from bench.servers import Program, System
@@ -174,6 +175,7 @@ def measure(system: System, *, seconds: float = 20.0, events: int = EVENTS, per_
         for pair in zip(repeat("popular", _requests(popular)), repeat("cold", _requests(fresh)), strict=False)
         for flow in pair
     )
+    asked, used = reached(gateway), system.uses()
     measured: Load = Apart(
         lambda: open_loop(
             [gateway.address],
@@ -184,6 +186,11 @@ def measure(system: System, *, seconds: float = 20.0, events: int = EVENTS, per_
             warm_seconds=WARM_SECONDS,
         )
     ).result()
+    count = max(1, (reached(gateway) - asked)["/api/events"])
+    for name, use in system.uses().items():
+        cost = (use.cpu_seconds - used[name].cpu_seconds) / count
+        note = f"processor time with all else that it does, over {count:,} queries"
+        part.add(f"a query at {name}", cost * 1000, "ms", note=note)
     for step in ("popular", "cold"):
         took = sorted(measured.steps[step].seconds) if step in measured.steps else []
         part.add(

@@ -8,7 +8,8 @@ import sys
 from typing import Any, Final
 
 from bench.pretix.fans import Watch, overtaken, run_fans
-from bench.pretix.site import PATH, PretixSite, orders, start_nginx, start_pretix
+from bench.pretix.proxies import Proxy, start_proxy
+from bench.pretix.site import PATH, PretixSite, orders, start_anew, start_pretix
 from bench.processes import apart
 from bench.report import Part
 from bench.servers import ROOT, System, await_answer, free_port
@@ -18,7 +19,9 @@ RATE_PER_MINUTE: Final = 600
 TARGET_MS: Final = 1000
 
 
-def protect(system: System, shop: PretixSite, *, visitors: int, rate: int) -> tuple[int, int]:
+def protect(
+    system: System, shop: PretixSite, *, visitors: int, rate: int, idle_seconds: int = 60, target_ms: int = TARGET_MS
+) -> tuple[int, int]:
     """Put a room before the shop, steered by the autopilot; gives the room's number and the gateway's port."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -28,7 +31,7 @@ def protect(system: System, shop: PretixSite, *, visitors: int, rate: int) -> tu
     made = _admitone(
         system,
         *("shop", "add", shop.url, "--name", "The Show", "--visitors", str(visitors), "--rate", str(rate)),
-        *("--idle-seconds", "60", "--probe-url", probe, "--target-ms", str(TARGET_MS)),
+        *("--idle-seconds", str(idle_seconds), "--probe-url", probe, "--target-ms", str(target_ms)),
     )
     event_id = int(made.removeprefix("room "))
     _admitone(system, "room", str(event_id), "--autopilot")
@@ -48,24 +51,35 @@ def _admitone(system: System, *arguments: str) -> str:
     return ran.stdout
 
 
-def measure(system: System, *, fans: int, visitors: int, arrive_seconds: float, seconds_max: float) -> Part:
+def measure(
+    system: System,
+    *,
+    fans: int,
+    visitors: int,
+    arrive_seconds: float,
+    seconds_max: float,
+    proxy: Proxy,
+    target_ms: int,
+) -> Part:
     """The same fans twice at the same shop: first without a line, then through it."""
     part = Part(
         "shop",
         details={
-            "fans": fans, "visitors": visitors, "arriveSeconds": arrive_seconds, "load": round(os.getloadavg()[0], 2)
+            "fans": fans, "visitors": visitors, "arriveSeconds": arrive_seconds, "proxy": proxy,
+            "load": round(os.getloadavg()[0], 2),
         },
     )  # fmt: skip
     shop = start_pretix(system)
-    plain = start_nginx(system, shop, None)
+    plain = start_proxy(system, proxy, shop, None)
     print(f"{fans} fans at the shop without a line:", flush=True)
     without = apart(lambda: run_fans(shop, fans, arrive_seconds, seconds_max))
     orders_without = orders(system)
     system.stop(plain)
-    event_id, port = protect(system, shop, visitors=visitors, rate=RATE_PER_MINUTE)
-    start_nginx(system, shop, port, event_id)
+    start_anew(system, shop)
+    event_id, port = protect(system, shop, visitors=visitors, rate=RATE_PER_MINUTE, target_ms=target_ms)
+    start_proxy(system, proxy, shop, port, event_id)
     print(f"{fans} fans at the shop through the line:", flush=True)
-    with_line = apart(lambda: run_fans(shop, fans, arrive_seconds, seconds_max))
+    with_line = apart(lambda: run_fans(shop, fans, arrive_seconds, seconds_max, port))
     part.details |= {
         "without": _document(without, orders_without),
         "with": _document(with_line, orders(system) - orders_without),

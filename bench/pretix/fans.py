@@ -6,9 +6,9 @@ A fan whose page fails tries again, as people do; a fan who sees errors for too 
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import re
+import resource
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 from yarl import URL
 
+from admitone.fan.http import Broken, HttpClient
 from bench.pretix.site import PATH, PretixSite
 from bench.stats import percentile
 
@@ -26,8 +27,13 @@ TRIES_MAX: Final = 20
 AGAIN_SECONDS: Final = (1.0, 4.0)
 THINKS_SECONDS: Final = (1.0, 3.0)
 PAGE_SECONDS_MAX: Final = 60.0
-POLL_SECONDS: Final = 3.0
+POLL_SECONDS: Final = 8.0
+"""A fan far back asks so seldom. The waiting page has a stream instead; thousands of streams in one process would take
+more of the machine that the shop is on, too."""
+NEAR_POSITION: Final = 50
+NEAR_POLL_SECONDS: Final = 1.0
 COOKIE: Final = "admitone_shop_"
+SESSION: Final = "admitone_session"
 TELL_SECONDS: Final = 20.0
 AGENT: Final = "Mozilla/5.0 (a fan of the bench)"
 _csrf: Final = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"').search
@@ -57,6 +63,7 @@ class Watch:
     failures: Counter[str] = field(default_factory=Counter)
     began_at: float = 0.0
     ended_at: float = 0.0
+    until: float = 0.0
 
     @property
     def ordered(self) -> list[Fan]:
@@ -68,11 +75,13 @@ class Watch:
 
     @property
     def orders_per_minute(self) -> float:
-        """From the first fan's coming to the last order."""
+        """From the first fan's coming to the end of the sale, or to the last order where all fans have ordered."""
         ordered = self.ordered
         if not ordered:
             return 0.0
-        return round(60 * len(ordered) / ((ordered[-1].ordered_at or 0.0) - self.began_at), 1)
+        last_at = ordered[-1].ordered_at or 0.0
+        ended_at = last_at if len(ordered) == len(self.fans) else max(last_at, self.until)
+        return round(60 * len(ordered) / (ended_at - self.began_at), 1)
 
 
 def overtaken(fans: Sequence[Fan]) -> float:
@@ -91,12 +100,13 @@ def overtaken(fans: Sequence[Fan]) -> float:
 class _Browser:
     """One fan's browser: cookies, a page at a time, and errors met with another try."""
 
-    def __init__(self, session: aiohttp.ClientSession, watch: Watch, shop: PretixSite, until: float) -> None:
+    def __init__(self, session: aiohttp.ClientSession, line: HttpClient | None, watch: Watch, shop: PretixSite) -> None:
         self.session = session
+        self.line = line
         self.watch = watch
         self.shop = shop
-        self.until = until
-        self.site = ""
+        self.until = watch.until
+        self._token = ""
 
     async def page(self, method: str, url: str, form: dict[str, str] | None = None) -> tuple[str, str]:
         """A page of the shop, after its redirects; gives its address and text."""
@@ -124,40 +134,48 @@ class _Browser:
     async def wait_in_line(self, url: str) -> tuple[str, str]:
         """From the waiting page through the line; gives the shop's page to which it leads."""
         parts = urlsplit(url)
-        self.site = site = f"{parts.scheme}://{parts.netloc}"
-        queue = f"{site}/api/queue/{parts.path.rpartition('/')[2]}"
-        state = ""
-        await self._api("POST", f"{site}/api/session")
+        queue = f"/api/queue/{parts.path.rpartition('/')[2]}"
+        state, answer = "", dict[str, object]()
+        while not self._token:
+            self._stop_when_over()
+            self._token = str((await self._api("POST", "/api/session")).get("token", ""))
         while state != "admitted":
-            if time.monotonic() > self.until:
-                raise GaveUpError
+            self._stop_when_over()
             if state == "called":
-                await self._api("POST", f"{queue}/claim")
-            elif state:
-                await asyncio.sleep(POLL_SECONDS * random.uniform(0.8, 1.2))
-            is_new = state in ("", "none", "expired", "left")
-            answer = await self._api("POST" if is_new else "GET", queue)
+                answer = await self._api("POST", f"{queue}/claim")
+            elif state in ("", "none", "expired", "left"):
+                answer = await self._api("POST", queue)
+            else:
+                is_near = int(str(answer.get("position") or NEAR_POSITION + 1)) <= NEAR_POSITION
+                await asyncio.sleep((NEAR_POLL_SECONDS if is_near else POLL_SECONDS) * random.uniform(0.8, 1.2))
+                answer = await self._api("GET", queue)
             state = str(answer.get("state", ""))
+        self.session.cookie_jar.update_cookies({SESSION: self._token}, URL(f"{parts.scheme}://{parts.netloc}"))
         return await self.page("GET", url)
+
+    def _stop_when_over(self) -> None:
+        if time.monotonic() > self.until:
+            raise GaveUpError
 
     async def end_pass(self) -> None:
         """Give the slot to the next fan, as a shop's own server does for a fan whose order is complete."""
         for name, cookie in self.session.cookie_jar.filter_cookies(URL(self.shop.url)).items():
             if name.startswith(COOKIE):
-                await self._api("POST", f"{self.site}/gate/{name.removeprefix(COOKIE)}/end", cookie.value)
+                await self._api(
+                    "POST", f"/gate/{name.removeprefix(COOKIE)}/end", f"X-Admitone-Pass: {cookie.value}\r\n"
+                )
 
-    async def _api(self, method: str, url: str, pass_: str = "") -> dict[str, object]:
-        headers = {"X-Admitone-Pass": pass_} if pass_ else {}
-        body: dict[str, object] | None = {} if method == "POST" else None
+    async def _api(self, method: str, path: str, headers: str = "") -> dict[str, object]:
+        assert self.line is not None, "a shop without a line sends nobody there"
+        bearer = f"Authorization: Bearer {self._token}\r\n" if self._token else ""
+        body = b"{}" if method == "POST" and not path.endswith("/claim") else None
         try:
-            async with self.session.request(method, url, json=body, headers=headers) as answer:
-                if answer.status < 400:
-                    text = await answer.text()
-                    found: dict[str, object] = json.loads(text) if text else {}
-                    return found
-                self.watch.failures[f"line {answer.status}"] += 1
-        except (aiohttp.ClientError, TimeoutError) as error:
-            self.watch.failures[f"line {type(error).__name__}"] += 1
+            answer = await self.line.call(self.line.request(method, path, f"{bearer}{headers}", body))
+            if answer.status < 400:
+                return dict(answer.document())
+            self.watch.failures[f"line {answer.status}"] += 1
+        except Broken as error:
+            self.watch.failures[f"line {error}"] += 1
         await asyncio.sleep(random.uniform(*AGAIN_SECONDS))
         return {}
 
@@ -196,7 +214,7 @@ def _token(text: str) -> str:
     return found[1] if found else ""
 
 
-async def _visit(fan: Fan, after_seconds: float, watch: Watch, shop: PretixSite, until: float) -> None:
+async def _visit(fan: Fan, after_seconds: float, line: HttpClient | None, watch: Watch, shop: PretixSite) -> None:
     await asyncio.sleep(after_seconds)
     fan.came_at = time.monotonic()
     timeout = aiohttp.ClientTimeout(total=PAGE_SECONDS_MAX)
@@ -205,20 +223,27 @@ async def _visit(fan: Fan, after_seconds: float, watch: Watch, shop: PretixSite,
     headers = {"User-Agent": AGENT, "Accept": "text/html,application/json", "Sec-Fetch-Site": "same-origin"}
     async with aiohttp.ClientSession(connector=connector, cookie_jar=jar, headers=headers, timeout=timeout) as session:
         try:
-            await _buy(_Browser(session, watch, shop, until), fan)
+            await _buy(_Browser(session, line, watch, shop), fan)
         except GaveUpError:
             watch.failures["gave up"] += 1
 
 
-async def _all(shop: PretixSite, fans_count: int, arrive_seconds: float, seconds_max: float) -> Watch:
+async def _all(
+    shop: PretixSite, fans_count: int, arrive_seconds: float, seconds_max: float, gateway: int | None
+) -> Watch:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     watch = Watch(fans=[Fan(number) for number in range(fans_count)], began_at=time.monotonic())
-    until = watch.began_at + seconds_max
+    watch.until = watch.began_at + seconds_max
+    line = None if gateway is None else HttpClient(f"http://127.0.0.1:{gateway}")
     comings = sorted(random.uniform(0, arrive_seconds) for _ in range(fans_count))
     telling = asyncio.create_task(_tell(watch))
     await asyncio.gather(
-        *(_visit(fan, after, watch, shop, until) for fan, after in zip(watch.fans, comings, strict=True))
+        *(_visit(fan, after, line, watch, shop) for fan, after in zip(watch.fans, comings, strict=True))
     )
     telling.cancel()
+    if line is not None:
+        line.close()
     watch.ended_at = time.monotonic()
     return watch
 
@@ -234,10 +259,13 @@ async def _tell(watch: Watch) -> None:
         )
 
 
-def run_fans(shop: PretixSite, fans_count: int, arrive_seconds: float, seconds_max: float) -> Watch:
+def run_fans(
+    shop: PretixSite, fans_count: int, arrive_seconds: float, seconds_max: float, gateway: int | None = None
+) -> Watch:
     """Let the fans come within ``arrive_seconds`` in a random order, and follow each until it ordered or gave up.
 
     Args:
-        seconds_max: nobody tries anything new after so long.
+        seconds_max: nobody tries anything new after so long, and pages under way are awaited for a minute more.
+        gateway: the port at which the line is, where the shop has one.
     """
-    return asyncio.run(_all(shop, fans_count, arrive_seconds, seconds_max))
+    return asyncio.run(_all(shop, fans_count, arrive_seconds, seconds_max, gateway))

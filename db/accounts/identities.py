@@ -8,6 +8,8 @@ from typing import Final, LiteralString, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.accounts.ways_in import require_another
+
 _OF_ACCOUNT: Final[LiteralString] = """
 SELECT issuer, min(made_at) FROM account_identity WHERE user_id = %(user_id)s GROUP BY issuer
 """
@@ -16,16 +18,6 @@ _LINK: Final[LiteralString] = """
 INSERT INTO account_identity (issuer, subject, user_id) VALUES (%(issuer)s, %(subject)s, %(user_id)s)
     ON CONFLICT (issuer, subject) DO UPDATE SET issuer = excluded.issuer
 RETURNING user_id
-"""
-
-_WAYS_IN: Final[LiteralString] = """
-SELECT a.password_hash IS NOT NULL OR (a.mail IS NOT NULL AND %(mails)s)
-       OR EXISTS (SELECT FROM account_passkey p WHERE p.user_id = a.user_id)
-       OR EXISTS (SELECT FROM account_identity i
-                   WHERE i.user_id = a.user_id AND i.issuer = ANY (%(others)s))
-  FROM account a
- WHERE a.user_id = %(user_id)s
-   FOR UPDATE
 """
 
 _UNLINK: Final[LiteralString] = """
@@ -38,10 +30,6 @@ class LinkedIssuer(NamedTuple):
 
     issuer: str
     linked_at: dt.datetime
-
-
-class LastWayInError(Exception):
-    """Without this issuer the fan could not sign in to the account any more."""
 
 
 async def issuers_of(connection: AsyncConnection, user_id: int) -> list[LinkedIssuer]:
@@ -65,8 +53,6 @@ async def unlink(connection: AsyncConnection, user_id: int, issuer: str, others:
     Raises:
         LastWayInError: neither a password, a passkey, the account's address nor another issuer would be left.
     """
-    which = {"user_id": user_id, "others": list(others), "mails": mails}
-    if not (await connection.exec_driver_sql(_WAYS_IN, which)).scalar_one():
-        raise LastWayInError
+    await require_another(connection, user_id, others, mails=mails)
     done = await connection.exec_driver_sql(_UNLINK, {"user_id": user_id, "issuer": issuer})
     return bool(done.rowcount)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, LiteralString, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.accounts.ways_in import require_another
 from db.operators.factors import PASSKEYS_MAX, PasskeyRow
 
 _OF_ACCOUNT: Final[LiteralString] = """
@@ -68,7 +70,18 @@ async def use_passkey(connection: AsyncConnection, credential_id: bytes, sign_co
     await connection.exec_driver_sql(_USE, {"credential_id": credential_id, "sign_count": sign_count})
 
 
-async def remove_passkey(connection: AsyncConnection, user_id: int, credential_id: bytes) -> bool:
-    """Forget one of an account's passkeys; False where it has no such one."""
+async def remove_passkey(
+    connection: AsyncConnection, user_id: int, credential_id: bytes, issuers: Sequence[str], *, mails: bool
+) -> bool:
+    """Forget one of an account's passkeys; False where it has no such one.
+
+    Args:
+        issuers: those that the site has now.
+        mails: whether the site mails links by which a password is set.
+
+    Raises:
+        LastWayInError: neither a password, another passkey, the account's address nor an issuer would be left.
+    """
+    await require_another(connection, user_id, issuers, mails=mails, credential_id=credential_id)
     done = await connection.exec_driver_sql(_REMOVE, {"user_id": user_id, "credential_id": credential_id})
     return bool(done.rowcount)

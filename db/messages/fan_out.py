@@ -57,6 +57,14 @@ SELECT t.event_id, t.outbox_id, o.kind, o.payload
   JOIN outbox o ON o.event_id = t.event_id AND o.outbox_id = t.outbox_id
 """
 
+LEASE_NEWS: Final[LiteralString] = """
+UPDATE delivery
+   SET due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
+ WHERE channel = 'message' AND recipient_id = 0 AND outbox_id = %(outbox_id)s AND event_id = %(event_id)s
+   AND state = 'pending'
+"""
+"""Keeps news that takes long from being taken again."""
+
 NEWS_DONE: Final[LiteralString] = """
 UPDATE delivery
    SET state = 'delivered', ended_at = now()

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.booking.events import ADVISORY_SPACE
 from db.change_log.changes import Change, Subject, insert_changes
 from db.events.editing import LOCK_EVENT, SESSION
+from db.search.index.changes import NOTE
 
 QUESTIONS_MAX: Final = 10
 QUESTION_CHARS_MAX: Final = 200
@@ -93,6 +94,8 @@ async def set_asks(connection: AsyncConnection, event_id: int, asks: Asks | None
         return False
     text = None if asks is None else msgspec.json.encode(asks).decode()
     await connection.exec_driver_sql(_WRITE, {"event_id": event_id, "asks": text})
+    # Gateways show what was found from their memory, and whether the event asks anything is shown.
+    await connection.exec_driver_sql(NOTE, {"event_ids": [event_id]})
     change = Change("asks", in_words(before), in_words(asks))
     logged = insert_changes(Subject.EVENT, event_id, [change], operator, why=why, revision=revision + 1)
     await connection.exec_driver_sql(*logged)

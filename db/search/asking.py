@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Final
 
@@ -172,6 +173,7 @@ LEVELS: Final = (1000, 950, 900, 850, 750, 650, 550, 400)
 """What a word can be worth in an event, of 1000. A statement asks for each in turn (`db.search.statements`)."""
 
 
+@cache
 def level_of(worth: float) -> int:
     """The nearest of `LEVELS`."""
     return min(LEVELS, key=lambda level: abs(level - worth))

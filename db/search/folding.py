@@ -44,6 +44,8 @@ def words(text: str) -> Iterator[str]:
 
     A text without spaces gives each pair of neighbours, as it is usual for these scripts; kana also give their sound.
     """
+    if not text:
+        return
     text = _JOINED.sub("", unicodedata.normalize("NFKC", text))
     ends_at = 0
     for run in _UNSPACED.finditer(text):

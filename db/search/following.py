@@ -12,17 +12,24 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-COLUMNS: Final = """
+SHOWN: Final = """
+       e.seats_per_fan_max, e.notice, e.doors_at, e.picture_hash, e.picture_alt, e.account_required, e.payments,
+       e.asks IS NOT NULL
+"""
+"""What of an event is shown and not searched, and is the same for most events of a site (`gateway.search.postings`)."""
+
+COLUMNS: Final = f"""
        s.event_id, s.is_available, s.terms::text, s.artist_key, s.name_key, s.town_key, s.venue_key, s.town, s.tag_keys,
        s.month, s.state, s.currency, (extract(epoch FROM s.date) * 1000000)::bigint,
        (extract(epoch FROM s.on_sale_at) * 1000000)::bigint, (extract(epoch FROM s.off_sale_at) * 1000000)::bigint,
-       s.price_from, s.price_band
+       s.price_from, s.price_band, e.name, e.artist, e.venue, e.time_zone, e.tags, {SHOWN}
 """
-"""A row of ``event_search``; moments are microseconds since 1970."""
+"""A row of ``event_search`` and what is shown of its event; moments are microseconds since 1970."""
 
 NEXT: Final = f"""
 SELECT {COLUMNS}
   FROM event_search s
+  JOIN event e USING (event_id)
  WHERE s.event_id > %(after)s
  ORDER BY s.event_id
  LIMIT %(rows_max)s
@@ -31,6 +38,7 @@ SELECT {COLUMNS}
 THESE: Final = f"""
 SELECT {COLUMNS}
   FROM event_search s
+  JOIN event e USING (event_id)
  WHERE s.event_id = ANY (%(event_ids)s::bigint[])
 """  # noqa: S608 - of constants alone
 

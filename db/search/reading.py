@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.events.halls import EventFacts, event_facts
 from db.search.asking import WITHIN_MIN, Asked, Meaning, asked, may_be_misspelt, scored, typed
 from db.search.folding import fold, words
-from db.search.statements import FOUND, facets_statement, page_statement
+from db.search.statements import FOUND, SEATS_OF, facets_statement, page_statement
 
 LIKE_MAX: Final = 24
 LIKENESS_MIN: Final = "0.2"
@@ -74,15 +74,28 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Seats:
+    """The seats of all ticket types of an event."""
+
+    quantity: int
+    free: int
+    held: int
+
+
+NO_SEATS: Final = Seats(0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
-    """An event that was found. The seats are those of all its ticket types."""
+    """An event that was found. ``is_available``: a seat is neither sold nor held. ``seats`` is None where they were not
+    counted. What it asks is an empty dictionary in its ``facts``, or None where it asks nothing.
+    """
 
     facts: EventFacts
     score: int
     price_from: int | None
-    quantity: int
-    free: int
-    held: int
+    is_available: bool
+    seats: Seats | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +238,12 @@ async def read_found(connection: AsyncConnection, *, scores: Mapping[int, int]) 
     return [_found(scores[event_id], found[event_id]) for event_id in scores if event_id in found]
 
 
+async def read_seats(connection: AsyncConnection, event_ids: Sequence[int]) -> dict[int, Seats]:
+    """The seats of those of the events that have ticket types."""
+    rows: Any = await connection.exec_driver_sql(SEATS_OF, {"event_ids": list(event_ids)})
+    return {event_id: Seats(*map(int, counts)) for event_id, *counts in rows}
+
+
 async def facets(
     connection: AsyncConnection, wanted: Wanted, words_asked: Asked | None, *, every: bool, bounds: Bounds = BOUNDS
 ) -> Facets:
@@ -255,7 +274,8 @@ async def facets(
 
 
 def _found(score: int, row: Sequence[Any]) -> Found:
-    return Found(event_facts(row[4:]), score, row[0], int(row[1]), int(row[2]), int(row[3]))
+    seats = Seats(int(row[1]), int(row[2]), int(row[3]))
+    return Found(event_facts(row[4:]), score, row[0], seats.free > 0, seats)
 
 
 def _conditions(wanted: Wanted, words_asked: Asked | None, every: bool) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from db.events.halls import FACT_COLUMNS
 from db.events.sale import EventState
 from db.search.asking import LEVELS
+from db.tables.events import Event
 
 CONDITIONS: Final[dict[str, str]] = {
     "words": "s.terms @@ %(words)s::tsquery",
@@ -148,8 +149,12 @@ def _fit(word: int) -> str:
     return f"CASE {levels} ELSE 0 END"
 
 
+_ASKS: Final = f"CASE WHEN event.{Event.asks.key} IS NULL THEN NULL ELSE '{{}}'::jsonb END"
+"""What an event asks may be long, and a list of events says only whether it asks anything."""
+
 FACTS: Final = ", ".join(
-    f"event.{one.key}" if isinstance(one, InstrumentedAttribute) else str(one) for one in FACT_COLUMNS
+    _ASKS if one is Event.asks else f"event.{one.key}" if isinstance(one, InstrumentedAttribute) else str(one)
+    for one in FACT_COLUMNS
 )
 """The columns of `FACT_COLUMNS` as they stand in a statement."""
 
@@ -160,3 +165,10 @@ SELECT hit.price_from, seats.quantity, seats.free, seats.held, {FACTS}
  WHERE event_id = ANY (%(event_ids)s::bigint[])
 """  # noqa: S608 - of constants alone
 """Reads the events of these ids as `page_statement` does, but without a score."""
+
+SEATS_OF: Final = """
+SELECT event_id, sum(quantity), sum(available_count), sum(held_count)
+  FROM ticket
+ WHERE event_id = ANY (%(event_ids)s::bigint[])
+ GROUP BY event_id
+"""

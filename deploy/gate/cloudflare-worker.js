@@ -1,11 +1,12 @@
 // @ts-check
 // A shop behind Cloudflare with Admit One before it. A pass that is fresh and verifies goes to the shop without a word to
-// Admit One; the check at /gate/7 is asked about everything else. Exchange the three constants, and let the shop take
-// requests from Cloudflare alone.
+// Admit One; the check at /gate/7 is asked about everything else. Exchange the four constants. The shop must refuse
+// requests without the secret (shop_origin.conf), or take them from Cloudflare alone.
 import { verifyPass } from "./verify/admitone-pass.js";
 
 const SITE = "https://wait.example"; // Admit One
 const ROOM = 7;
+const GATE_SECRET = "exchange-this-secret"; // by which the shop knows what came this way
 const FAIL_OPEN = true; // the shop is open while Admit One does not answer
 const COOKIE = new RegExp(`(?:^|; ?)__Host-admitone_shop_${ROOM}=([^;]*)`);
 const KEYS_SECONDS = 3600;
@@ -17,13 +18,13 @@ let known = { keys: [], readAt: 0 };
 export default {
   /** @param {Request} request */
   async fetch(request) {
-    if (await isFresh(request)) return fetch(request);
+    if (await isFresh(request)) return fetch(byTheGate(request));
     const asked = new Headers({
       "X-Original-URL": request.url,
       "X-Original-Method": request.method,
       "X-Forwarded-For": request.headers.get("CF-Connecting-IP") ?? "",
     });
-    for (const name of ["Cookie", "User-Agent", "Accept", "X-Admitone-Pass"]) {
+    for (const name of ["Cookie", "User-Agent", "Accept", "Referer", "X-Admitone-Pass"]) {
       const value = request.headers.get(name);
       if (value) asked.set(name, value);
     }
@@ -47,13 +48,20 @@ export default {
       return new Response(null, { status: request.method === "GET" ? 302 : 303, headers });
     }
     if (check.status !== 200 && !FAIL_OPEN) return new Response("Please try again in a moment.", { status: 503 });
-    const answer = await fetch(request);
+    const answer = await fetch(byTheGate(request));
     if (!cookie) return answer;
     const withPass = new Response(answer.body, answer);
     withPass.headers.append("Set-Cookie", cookie);
     return withPass;
   },
 };
+
+/** @param {Request} request */
+function byTheGate(request) {
+  const handed = new Request(request);
+  handed.headers.set("X-Admitone-Gate", GATE_SECRET);
+  return handed;
+}
 
 /** @param {Request} request */
 async function isFresh(request) {

@@ -15,6 +15,7 @@ core.register_action("admitone", { "http-req" }, function(txn, check)
     ["user-agent"] = { first(headers, "user-agent") or "" },
     ["accept"] = { first(headers, "accept") or "" },
     ["cookie"] = { first(headers, "cookie") or "" },
+    ["referer"] = { first(headers, "referer") or "" },
   }
   local answer = core.httpclient():get({ url = check, headers = sent, timeout = 3000 })
   local status = answer and answer.status or 0

@@ -1,4 +1,4 @@
-"""Links accounts with issuers: a fan who is signed in adds a way to sign in, or takes one away.
+"""Links accounts with issuers: a fan who is signed in adds a way to sign in, or takes one away, but never the last.
 
 A link is begun by who proves to be the account's fan, and ends with what the issuer says. The proof travels in the
 address that goes to the issuer: another site can begin no link, and so cannot have its own person opened the account.
@@ -13,7 +13,9 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.accounts import identities as db
-from db.accounts.identities import LastWayInError, LinkedIssuer
+from db.accounts import passkeys
+from db.accounts.identities import LinkedIssuer
+from db.accounts.ways_in import LastWayInError
 from gateway.accounts.issuer import Issuers
 from gateway.wire.problems import ProblemError
 from waiting_room.errors import TokenInvalid
@@ -96,3 +98,20 @@ class Linking:
             raise ProblemError("last_way_in") from None
         if not was_linked:
             raise ProblemError("not_found", "Your account is not linked with this issuer.")
+
+    async def forget_passkey(self, user_id: int, credential_id: bytes) -> None:
+        """Forget one of the account's passkeys.
+
+        Raises:
+            ProblemError: ``not_found``, or ``last_way_in``.
+        """
+        issuers = [one.settings.issuer for one in self._issuers]
+        try:
+            async with self._engine.begin() as connection:
+                was_there = await passkeys.remove_passkey(
+                    connection, user_id, credential_id, issuers, mails=self._mails
+                )
+        except LastWayInError:
+            raise ProblemError("last_way_in") from None
+        if not was_there:
+            raise ProblemError("not_found", "You have no such passkey.")

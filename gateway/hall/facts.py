@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
 from db.events.halls import EventFacts
 from gateway.contract.hall import EventAnswer
+
+_NAMES: Final = EventAnswer.__struct_fields__
+_values: Final = attrgetter(*_NAMES)
 
 
 def event_answer(facts: EventFacts) -> EventAnswer:
@@ -15,5 +19,6 @@ def event_answer(facts: EventFacts) -> EventAnswer:
 
 def answered_facts(facts: EventFacts) -> dict[str, Any]:
     """The fields of `EventAnswer`, which have the facts' own names."""
-    answered = {name: getattr(facts, name) for name in EventAnswer.__struct_fields__}
-    return answered | {"asks": facts.asks is not None}
+    answered = dict(zip(_NAMES, _values(facts), strict=True))
+    answered["asks"] = facts.asks is not None
+    return answered

@@ -26,7 +26,7 @@ from gateway.identity.cookies import (
 from gateway.wire.addresses import below
 from gateway.wire.later_headers import add_header, later_headers, set_header
 from gateway.wire.problems import ProblemError
-from gateway.wire.requests import AnyRequest
+from gateway.wire.requests import AnyRequest, set_cookie_line
 from messages.purchase_keys import PurchaseKeys
 from waiting_room.errors import TokenInvalid
 from waiting_room.key_ring import KeyGroup, Secret, ring_of
@@ -154,7 +154,7 @@ class Identity:
         if not session.is_visit or not self._token(request, "fan")[1]:
             return session
         token, _ = self.new_fan()
-        set_header(request.scope, b"set-cookie", self.cookie(token).to_header(header="").encode())
+        set_header(request.scope, b"set-cookie", set_cookie_line(self.cookie(token)))
         return self.verify(token)
 
     def account_token(self, session_id: str, user_id: int, until_seconds: int) -> str:
@@ -209,7 +209,7 @@ class Identity:
         if by_cookie and session.is_visit and request.method not in SAFE_METHODS:
             # What it does now is its own, and stays so when it joins a line later.
             token = self._sign(str(session.user_id), "fan", self._session_seconds)
-            set_header(request.scope, b"set-cookie", self.cookie(token).to_header(header="").encode())
+            set_header(request.scope, b"set-cookie", set_cookie_line(self.cookie(token)))
         elif session.renew_at <= self._now():
             self._renew(request, session, by_cookie=by_cookie)
         return session
@@ -241,7 +241,7 @@ class Identity:
             )
             self._renewed[key] = token
         if by_cookie:
-            add_header(request.scope, b"set-cookie", self.cookie(token).to_header(header="").encode())
+            add_header(request.scope, b"set-cookie", set_cookie_line(self.cookie(token)))
         else:
             add_header(request.scope, RENEWED_HEADER, token.encode())
 
@@ -291,7 +291,7 @@ class Identity:
         token = self._sign(str(session.user_id), "fan", seconds, jti=session.jti)
         if self._token(request, "fan")[1]:
             cookie = session_cookie(token, "fan", seconds, secure=self._secure)
-            add_header(request.scope, b"set-cookie", cookie.to_header(header="").encode())
+            add_header(request.scope, b"set-cookie", set_cookie_line(cookie))
         else:
             set_header(request.scope, RENEWED_HEADER, token.encode())
         return True

@@ -32,6 +32,8 @@ SHOP_REACTION_SECONDS: Final = 60.0
 """A fan stays in a shop for minutes, so a cut shows later than in our own sale."""
 STOPPED_AT_TIMES: Final = 4.0
 """A shop whose p95 is this many times its target lets nobody in; below, the door is slowed in proportion."""
+EMPTY_SLOWED_SHARE: Final = 0.5
+"""With nobody inside, a shop that answers is slow for reasons of its own, and the door is slowed no further than so."""
 
 
 def sight_of_shop(counts: RoomCounts, shop: Shop, figures: Figures | None) -> Sight:
@@ -44,6 +46,9 @@ def sight_of_shop(counts: RoomCounts, shop: Shop, figures: Figures | None) -> Si
     p95_ms = 0.0 if found is None else found.p95_ms
     is_down = found is not None and found.is_down
     last = counts.steering
+    excess_share = 1.0 if is_down else max(0.0, (p95_ms / shop.target_ms - 1) / (STOPPED_AT_TIMES - 1))
+    if not is_down and counts.admitted == 0:
+        excess_share = min(excess_share, EMPTY_SLOWED_SHARE)
     # Nobody says how busy the shop is. Once it was overloaded, the rate rises slowly beyond what it bore then.
     was_overloaded = last is not None and last.borne_per_minute > 0
     return Sight(
@@ -59,7 +64,7 @@ def sight_of_shop(counts: RoomCounts, shop: Shop, figures: Figures | None) -> Si
         troubles=0 if found is None else found.troubles,
         no_show_rate=counts.pace.no_show_rate,
         requests="requests",
-        excess_share=1.0 if is_down else max(0.0, (p95_ms / shop.target_ms - 1) / (STOPPED_AT_TIMES - 1)),
+        excess_share=excess_share,
         is_blind=found is None and (figures is not None or bool(shop.probe_url)),
         reaction_seconds=SHOP_REACTION_SECONDS,
     )

@@ -8,6 +8,7 @@ import logging
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from redis.exceptions import RedisError
@@ -26,6 +27,10 @@ logger = logging.getLogger(__name__)
 
 COUNTS_SECONDS: Final = 1.0
 NO_HOLDS_END: Final = (-1, 0)
+
+
+AskedCounts = RoomCounts | asyncio.Task[RoomCounts] | None
+"""Counts that are remembered, or the reading of them; None where the room is not known yet."""
 
 
 @dataclass(slots=True)
@@ -55,25 +60,48 @@ class Counts:
         self._readings: dict[int, asyncio.Task[RoomCounts]] = {}
         rooms.on_stale(self._forget)
 
-    async def of(self, event_id: int) -> RoomCounts | None:
-        """The counts of the event's room, at most `COUNTS_SECONDS` old; None for an event without a room.
-
-        Raises:
-            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError: Postgres or Redis does not answer.
+    def begin(self, event_id: int) -> AskedCounts:
+        """Begin to read the counts of the event's room, unless they are remembered; `of` takes what comes of it.
+        Meanwhile other questions may leave for Redis together with it.
         """
         remembered = self._remembered.get(event_id)
         if remembered is not None and time.monotonic() - remembered.read_at < COUNTS_SECONDS:
             return remembered.counts
-        row = await self._rooms.row(event_id)
-        if row is None:
-            return None
+        return self._reading(event_id) if event_id in self._rooms.rows else None
+
+    def _reading(self, event_id: int) -> asyncio.Task[RoomCounts]:
         task = self._readings.get(event_id)
         if task is None:
             task = asyncio.get_running_loop().create_task(self._read(event_id))
             self._readings[event_id] = task
-            task.add_done_callback(lambda _: self._readings.pop(event_id, None))
+            task.add_done_callback(partial(self._on_read, event_id))
+        return task
+
+    def _on_read(self, event_id: int, task: asyncio.Task[RoomCounts]) -> None:
+        self._readings.pop(event_id, None)
+        if not task.cancelled():
+            # Who began it may have been refused meanwhile, and takes nothing.
+            task.exception()
+
+    async def of(self, event_id: int, begun: AskedCounts = None) -> RoomCounts | None:
+        """The counts of the event's room, at most `COUNTS_SECONDS` old; None for an event without a room.
+
+        Args:
+            begun: what `begin` gave for this request, if it was called.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError: Postgres or Redis does not answer.
+        """
+        if begun is None:
+            begun = self.begin(event_id)
+        if isinstance(begun, RoomCounts):
+            return begun
+        row = await self._rooms.row(event_id)
+        if row is None:
+            return None
+        task = begun or self._reading(event_id)
         try:
-            return await asyncio.shield(task)
+            return task.result() if task.done() else await asyncio.shield(task)
         except RoomUnknown:
             await self._rooms.configure(row)
             return await self._read(event_id)

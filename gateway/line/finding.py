@@ -5,7 +5,6 @@ A fan whom Redis does not know is first looked up in Postgres (`gateway.line.res
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
@@ -14,7 +13,7 @@ from gateway.hall.hall import UnknownEventError
 from gateway.hall.halls import Halls
 from gateway.identity.rehearsals import refuse_stranger
 from gateway.identity.sessions import Session, refuse_without_account
-from gateway.line.counts import Counts
+from gateway.line.counts import AskedCounts, Counts
 from gateway.line.moving import Moving
 from gateway.line.places import room_state
 from gateway.line.registry import NO_ROOM, RoomRegistry
@@ -78,13 +77,17 @@ class Finding:
             raise ProblemError("unknown_event") from None
         raise ProblemError("unknown_event", NO_ROOM)
 
-    async def counts(self, event_id: int) -> RoomCounts:
-        """The counts of the event's room.
+    def begin_counts(self, event_id: int) -> AskedCounts:
+        """See `Counts.begin`."""
+        return self._counts.begin(event_id)
+
+    async def counts(self, event_id: int, begun: AskedCounts = None) -> RoomCounts:
+        """The counts of the event's room; see `Counts.of`.
 
         Raises:
             ProblemError: ``unknown_event``.
         """
-        counts = await self._counts.of(event_id)
+        counts = await self._counts.of(event_id, begun)
         if counts is None:
             await self._refuse_roomless(event_id)
         return counts
@@ -133,7 +136,9 @@ class Finding:
                 raises.
         """
         await self.require_room(event_id, fan)
-        counts, standing = await asyncio.gather(self.counts(event_id), self.standing(event_id, fan))
+        begun = self.begin_counts(event_id)
+        standing = await self.standing(event_id, fan)
+        counts = await self.counts(event_id, begun)
         if place is not None and place.fan != fan.user_id:
             if standing.state == "none":
                 standing = await self.move(event_id, fan, place, address) or standing

@@ -95,19 +95,24 @@ class Joining:
         """
         self._networks.refuse(ask.address)
         network = await self._network(ask)
-        # The call that begins further calls comes first, so that all of them are sent to Redis together.
-        code_allowance, allowance, standing = await asyncio.gather(
-            self._code_allowance(ask),
-            self._limits.take(JOINS, network, self._settings.joins_per_minute),
-            self._standing(ask),
-        )
+        counting = self._limits.take(JOINS, network, self._settings.joins_per_minute)
+        code_allowance: Allowance | None = None
+        standing: Standing | None = None
+        if ask.needs_standing:
+            # The call that begins further calls comes first, so that all of them are sent to Redis together.
+            code_allowance, allowance, standing = await asyncio.gather(
+                self._code_allowance(ask), counting, self._standing(ask)
+            )
+        else:
+            # As most fans join; to gather would cost a task for each of the three.
+            allowance = await counting
         if not allowance.allowed and not _has_place(standing or await self._finding.standing(ask.event_id, ask.fan)):
             self._limits.refuse(allowance)
         await self._finding.require_room(ask.event_id, ask.fan)
         await self._finding.require_account(ask.event_id, ask.fan)
-        counts, entered = await asyncio.gather(
-            self._finding.counts(ask.event_id), self._enter(ask, network, allowance.used, standing, code_allowance)
-        )
+        begun = self._finding.begin_counts(ask.event_id)
+        entered = await self._enter(ask, network, allowance.used, standing, code_allowance)
+        counts = await self._finding.counts(ask.event_id, begun)
         had_place = _has_place(standing) or (
             not ask.needs_standing and entered.joined == "known" and _has_place(entered)
         )
@@ -125,7 +130,7 @@ class Joining:
 
     async def _standing(self, ask: JoinAsk) -> Standing | None:
         # An event that is new to this process costs a query of Postgres, which is made only after the limit's check.
-        if not ask.needs_standing or not self._finding.knows_room(ask.event_id):
+        if not self._finding.knows_room(ask.event_id):
             return None
         return await self._finding.standing(ask.event_id, ask.fan)
 

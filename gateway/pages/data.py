@@ -34,7 +34,7 @@ from db.events.sale import sale_state
 from db.events.seed import room_seed
 from db.messages.queue import EventFacts, TicketFacts
 from db.payments.states import STRIPE, TEST
-from db.search.reading import Found, Wanted
+from db.search.reading import NO_SEATS, Found, Wanted
 from db.waiting.reading import entry_of_fan
 from gateway.booking.desk import Ask
 from gateway.booking.tickets import KEPT_AFTER_EVENT
@@ -142,6 +142,7 @@ class PagesFromServices:
             now=asked_at,
             after=None if cursor is None else read_cursor(cursor, sort),
             facets=True,
+            seats=True,
         )
         hits = await self._services.catalogue.search(ask)
         answer = event_list(hits, sort)
@@ -155,6 +156,7 @@ class PagesFromServices:
 
     async def _listed(self, found: Found, now: dt.datetime) -> ListedView:
         facts = found.facts
+        seats = found.seats or NO_SEATS
         counts = await self._services.counts.of(facts.event_id)
         lobby = None if counts is None else self._services.places.lobby(facts.event_id, counts)
         return ListedView(
@@ -169,9 +171,9 @@ class PagesFromServices:
             sale=sale_state(facts, now),
             currency=facts.currency,
             price_from=found.price_from,
-            quantity=found.quantity,
-            free=found.free,
-            held=found.held,
+            quantity=seats.quantity,
+            free=seats.free,
+            held=seats.held,
             room_state="off" if counts is None else room_state(counts),
             waiting=_waiting(counts),
             lobby=lobby,

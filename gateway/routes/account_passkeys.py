@@ -86,14 +86,15 @@ async def add_passkey(request: AnyRequest, fan: Session, data: PasskeyBody) -> N
             raise ProblemError("factor_there")
 
 
-@fans.delete("/api/account/passkeys/{passkey_id:str}", refuses=("invalid_request", "account_required", "not_found"))
+@fans.delete(
+    "/api/account/passkeys/{passkey_id:str}",
+    refuses=("invalid_request", "account_required", "not_found", "last_way_in"),
+)
 async def remove_passkey(request: AnyRequest, fan: Session, passkey_id: PathPasskey) -> None:
-    """Forget one of the account's passkeys."""
+    """Forget one of the account's passkeys, unless it is the last way in."""
     services = services_of(request)
     await services.accounts.of(fan)
-    async with services.engine.begin() as connection:
-        if not await db.remove_passkey(connection, fan.user_id, id_of(passkey_id)):
-            raise ProblemError("not_found", "You have no such passkey.")
+    await services.linking.forget_passkey(fan.user_id, id_of(passkey_id))
 
 
 @public.post("/api/account/session/passkey/options", status_code=200, refuses=PUBLIC_REFUSED)

@@ -31,7 +31,7 @@ from gateway.hall.hall import Hall, Rendered, UnknownEventError
 from gateway.hall.plans import PlanAnswers, UnknownPlanError
 from gateway.line.places import room_state
 from gateway.routes.routers import public_router
-from gateway.search.answers import as_of, event_list, read_cursor
+from gateway.search.answers import as_of, read_cursor
 from gateway.search.catalogue import Search, Sort
 from gateway.services import Services, network, services_of
 from gateway.wire.negotiation import field, has_already, takes_gzip
@@ -306,8 +306,7 @@ async def events(
         facets=facets,
         suggestions=suggest,
     )
-    answer = event_list(await services.catalogue.search(ask), sort)
-    rendered = Rendered(0, 0.0, msgspec.json.encode(answer))
+    rendered = await services.catalogue.answer(ask)
     return _cacheable(request, rendered, _shared(services.settings.edge.list_seconds, LISTS))
 
 

@@ -15,16 +15,24 @@ from db.search.terms import PRICE_BANDS
 from gateway.contract.hall import EventList, Facets, FacetValue, FoundEvent, PriceFacet, Suggestion
 from gateway.contract.values import EventId, Moment
 from gateway.hall.facts import answered_facts
-from gateway.search.catalogue import Hits, Place, Sort
+from gateway.hall.hall import Rendered
+from gateway.search.catalogue import Hits, Place, Search, Sort
 from gateway.wire.problems import invalid
 
 ASKED_AT_SECONDS: Final = 30
 """Searches are asked as of the last whole span of so many seconds, so that equal ones are the same."""
 
+_encode: Final = msgspec.json.Encoder().encode
+
 
 def as_of(now: dt.datetime) -> dt.datetime:
     """The moment that a search at ``now`` is asked as of."""
     return dt.datetime.fromtimestamp(now.timestamp() // ASKED_AT_SECONDS * ASKED_AT_SECONDS, dt.UTC)
+
+
+def rendered_list(ask: Search, hits: Hits) -> Rendered:
+    """The answer of ``GET /api/events`` as it is sent."""
+    return Rendered(0, 0.0, _encode(event_list(hits, ask.sort)))
 
 
 def event_list(hits: Hits, sort: Sort) -> EventList:
@@ -75,7 +83,7 @@ def _cursor(place: Place, sort: Sort) -> str:
 
 
 def _event(found: Found) -> FoundEvent:
-    return FoundEvent(**answered_facts(found.facts), price_from=found.price_from, available=found.free > 0)
+    return FoundEvent(**answered_facts(found.facts), price_from=found.price_from, available=found.is_available)
 
 
 def _price(currency: str, band: int, count: int) -> PriceFacet:

@@ -38,6 +38,7 @@ class Search:
     Attributes:
         now: the moment that decides what is on sale; two asks of one moment may be answered at once.
         after: where the page before ended; None for the first page.
+        seats: count the seats of the events that were found; without it they may be counted or not.
     """
 
     wanted: Wanted
@@ -47,6 +48,7 @@ class Search:
     after: Place | None = None
     facets: bool = False
     suggestions: bool = False
+    seats: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from pyroaring import BitMap
 
-from db.search.reading import FACET_VALUES_MAX, Bounds, Facets, Wanted
+from db.search.reading import FACET_VALUES_MAX, Facets, Wanted
 from db.search.statements import LOST_MOST, STANDINGS, WHOLE_OF
 from gateway.search.postings import DAY, PLACE_OF_KEY, Postings
+
+EVENTS_A_VALUE: Final = 4
+"""To count how many of a set have one value takes as long as to look at so many of its events."""
 
 
 class Ranked(NamedTuple):
@@ -111,7 +115,7 @@ class Finding:
     def _scores(self, ranked: BitMap, now: int) -> dict[int, int]:
         """For each slot what `db.search.statements` says of it."""
         parts = len(self._groups)
-        scores = {slot: parts * (LOST_MOST - self._lost(slot, now)) for slot in ranked}
+        scores = self._standings(ranked, now, parts)
         for group in self._groups:
             rest = ranked
             for level, slots in group.levels:
@@ -128,32 +132,37 @@ class Finding:
             rest = rest - whole
         return scores
 
-    def _lost(self, slot: int, now: int) -> int:
+    def _standings(self, ranked: BitMap, now: int, parts: int) -> dict[int, int]:
+        """For each slot what it has before an event that has begun, as often as the search has words."""
         postings = self._postings
-        if postings.dates[slot] < now:
-            return LOST_MOST
-        over, taken, coming = STANDINGS
-        if postings.off_sale[slot] <= now or slot in postings.cancelled:
-            return over
-        if slot not in postings.available:
-            return taken
-        return coming if postings.on_sale[slot] > now else 0
+        dates, off_sale, on_sale = postings.dates, postings.off_sale, postings.on_sale
+        over, taken, coming, on_now = (parts * (LOST_MOST - lost) for lost in (*STANDINGS, 0))
+        cancelled, full = ranked & postings.cancelled, ranked - postings.available
+        return {
+            slot: 0
+            if dates[slot] < now
+            else over
+            if off_sale[slot] <= now or slot in cancelled
+            else taken
+            if slot in full
+            else coming
+            if on_sale[slot] > now
+            else on_now
+            for slot in ranked
+        }
 
-    def facets(self, found: BitMap, bounds: Bounds) -> Facets:
+    def _counted(self, found: BitMap, values: Sequence[Any], of_value: Mapping[Any, BitMap]) -> Mapping[Any, int]:
+        """How many of the events have each value: by event where they are few, and by value where these are fewer."""
+        if len(found) <= EVENTS_A_VALUE * len(of_value):
+            return Counter(map(values.__getitem__, found))
+        return {value: found.intersection_cardinality(one) for value, one in of_value.items()}
+
+    def facets(self, found: BitMap) -> Facets:
         """How many events there are of each kind. None is left out, however many there are."""
         postings = self._postings
-        if len(found) <= bounds.counted_max:
-            values = postings.values
-            towns: Counter[str] = Counter(values["town"][slot] for slot in found)
-            months: Counter[str] = Counter(values["month"][slot] for slot in found)
-            prices: Counter[tuple[str, int]] = Counter(
-                (values["currency"][slot], postings.bands[slot]) for slot in found
-            )
-        else:
-            towns, months, prices = (
-                Counter({value: found.intersection_cardinality(one) for value, one in postings.of_value[name].items()})
-                for name in ("town", "month", "band")
-            )
+        towns = self._counted(found, postings.towns, postings.of_value["town"])
+        months = self._counted(found, postings.months, postings.of_value["month"])
+        prices = self._counted(found, postings.bands, postings.of_value["band"])
         return Facets(
             total=len(found),
             towns=sorted(

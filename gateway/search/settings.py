@@ -13,15 +13,28 @@ class SearchSettings(Section, frozen=True, kw_only=True):
         float,
         bounded("an answer of the search that was asked for again is kept so long; 0: none is kept", 0, 300),
     ] = 5.0
+    held_bytes_max: Annotated[
+        int,
+        bounded("answers found in memory that a gateway keeps for so long itself; 10 KB for each", 0, 2**30),
+    ] = 20_000_000
     memory_events_max: Annotated[
         int,
         bounded(
-            "a gateway finds events in its memory, 0.6 KB for each; where there are more events on show than"
+            "a gateway finds events in its memory, 0.9 KB for each; where there are more events on show than"
             " so many, Postgres finds them; 0: it always does",
             0,
             5_000_000,
         ),
     ] = 250_000
+    fresh_seconds: Annotated[
+        float,
+        bounded(
+            "a change of an event may be so old before a search in memory finds it, other than at the gateway that made"
+            " it; 0: each search asks Postgres what has changed",
+            0,
+            5,
+        ),
+    ] = 0.25
     ranked_max: Annotated[
         int,
         bounded(

@@ -7,6 +7,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from typing import Final
 
+from pyroaring import BitMap
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
@@ -27,7 +28,9 @@ class Spellings:
         self._ordered: list[str] = []
         self._known: set[str] = set()
         self._by_end: dict[str, list[str]] = {}
-        self._joined: str | None = None
+        self._numbered: list[str] = []
+        self._of_part: dict[str, BitMap] = {}
+        """By three letters, the numbers of the words in which they stand behind the first one."""
 
     def __contains__(self, word: str) -> bool:
         return word in self._known
@@ -39,7 +42,12 @@ class Spellings:
             insort(self._ordered, word)
             for end in _ends(word):
                 self._by_end.setdefault(end, []).append(word)
-            self._joined = None
+            for part in _parts(word[1:]):
+                if part in self._of_part:
+                    self._of_part[part].add(len(self._numbered))
+                else:
+                    self._of_part[part] = BitMap((len(self._numbered),))
+            self._numbered.append(word)
 
     def beginning(self, begins: str) -> Iterator[str]:
         """The words that begin so, in order."""
@@ -67,19 +75,15 @@ class Spellings:
 
     def _with(self, part: str) -> list[str]:
         """The words in which the part stands behind their beginning, the shortest first."""
-        if self._joined is None:
-            self._joined = "\n".join(("", *self._ordered, ""))
-        found, at = set(), self._joined.find(part)
-        while at >= 0:
-            first, behind = self._joined.rfind("\n", 0, at) + 1, self._joined.find("\n", at)
-            if first != at:
-                found.add(self._joined[first:behind])
-            at = self._joined.find(part, behind)
+        sets = [self._of_part[one] for one in _parts(part) if one in self._of_part]
+        if len(sets) < len(part) - 2:
+            return []
+        found = [word for word in map(self._numbered.__getitem__, BitMap.intersection(*sets)) if part in word[1:]]
         return sorted(found, key=lambda one: (len(one), one))[:LIKE_MAX]
 
     def _near(self, word: str) -> list[str]:
         """The words with a letter more, less, other or at another place; where there is none, two letters."""
-        near = sorted(one for one in _one_letter_off(word) if one in self)
+        near = sorted(_one_letter_off(word) & self._known)
         if near or off_max(word) < 2 or self._begins_one(word) or date_meanings([word]):
             return near[:LIKE_MAX]
         alike = {one for end in _ends(word) for one in self._by_end.get(end, ()) if abs(len(one) - len(word)) <= 2}
@@ -103,10 +107,18 @@ def _ends(word: str) -> tuple[str, str]:
     return f"{word[:2]}-", f"-{word[-2:]}"
 
 
+def _parts(word: str) -> Iterator[str]:
+    """Each three letters that follow each other."""
+    return (word[at : at + 3] for at in range(len(word) - 2))
+
+
 def _one_letter_off(word: str) -> set[str]:
     cuts = [(word[:at], word[at:]) for at in range(len(word) + 1)]
     found = {left + right[1:] for left, right in cuts if right}
-    found.update(left + right[1] + right[0] + right[2:] for left, right in cuts if len(right) > 1)
-    found.update(left + letter + right[1:] for left, right in cuts if right for letter in LETTERS)
-    found.update(left + letter + right for left, right in cuts for letter in LETTERS)
+    found.update([left + right[1] + right[0] + right[2:] for left, right in cuts if len(right) > 1])
+    for left, right in cuts:
+        rest = right[1:]
+        found.update([left + letter + right for letter in LETTERS])
+        if right:
+            found.update([left + letter + rest for letter in LETTERS])
     return found

@@ -30,6 +30,11 @@ def return_address(shop: Shop, address: str) -> str:
     return front_door(shop)
 
 
+def is_address_of(shop: Shop, address: str) -> bool:
+    """Whether the address is at one of the shop's origins."""
+    return any(address.startswith(f"{allowed}/") for allowed in shop.origins)
+
+
 def address_of(shop: Shop, host: str, path: str) -> str:
     """The address of a path at a host of the shop, as the shop's proxy was asked for it; or the shop's front door."""
     for allowed in shop.origins:

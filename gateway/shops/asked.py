@@ -23,6 +23,7 @@ class Asked(NamedTuple):
         path: with its query.
         is_page: a person would see the answer.
         is_read: it can be asked again by its address.
+        sent_from: the page whose form was sent, as the browser says; empty for what is read.
     """
 
     event_id: int
@@ -34,6 +35,7 @@ class Asked(NamedTuple):
     address: str
     is_page: bool
     is_read: bool
+    sent_from: str
 
 
 def read(scope: Any, path: str) -> Asked | None:
@@ -65,6 +67,7 @@ def read(scope: Any, path: str) -> Asked | None:
         host, path = _split(headers.get(b"x-original-url", b"/").decode("latin-1"))
         method = headers.get(b"x-original-method", method)
     client = scope["client"]
+    is_read = method in (b"GET", b"HEAD")
     return Asked(
         event_id,
         dialect,
@@ -74,7 +77,8 @@ def read(scope: Any, path: str) -> Asked | None:
         headers.get(PASS_HEADER) or _token_in(headers.get(b"cookie", b""), room.encode()),
         client[0] if client else "",
         b"text/html" in headers.get(b"accept", b""),
-        method in (b"GET", b"HEAD"),
+        is_read,
+        "" if is_read else headers.get(b"referer", b"").decode("latin-1"),
     )
 
 

@@ -26,7 +26,15 @@ from gateway.identity.networks import Networks
 from gateway.line.counts import Counts
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
-from gateway.shops.addresses import ARRIVAL, address_of, arrival_in, waiting_address, without_arrival
+from gateway.shops.addresses import (
+    ARRIVAL,
+    address_of,
+    arrival_in,
+    is_address_of,
+    return_address,
+    waiting_address,
+    without_arrival,
+)
 from gateway.shops.asked import COOKIE, Asked, read
 from gateway.shops.seen import Crowd, SeenPass, SeenPasses
 from gateway.shops.verdict import THROUGH, Verdict, answer
@@ -372,8 +380,12 @@ class ShopChecks:
 
     @staticmethod
     def _return_to(asked: Asked, shop: Shop) -> str:
-        path = asked.path if asked.is_read else (shop.paths[0] if "/" not in shop.paths else "/")
-        return address_of(shop, asked.host, without_arrival(path))
+        if asked.is_read:
+            return address_of(shop, asked.host, without_arrival(asked.path))
+        # A form cannot be sent again by its address, but filled in again.
+        if is_address_of(shop, asked.sent_from):
+            return return_address(shop, asked.sent_from)
+        return address_of(shop, asked.host, shop.paths[0] if "/" not in shop.paths else "/")
 
     # -- while the line is away
 

@@ -24,7 +24,7 @@ from db.rooms.states import RoomState
 from db.shops.probes import Networks, may_be_asked
 from gateway.line.registry import RoomRegistry
 from gateway.shops.settings import ShopSettings
-from waiting_room.shop_figures import Look, ShopFigures
+from waiting_room.shop_figures import Look, ShopFigures, rest_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class ShopProbes:
         return row.event_id not in self._looking
 
     async def _begin(self, event_id: int) -> None:
-        if await self._figures.may_look(event_id, self._settings.probe_seconds):
+        if await self._figures.may_look(event_id, self._settings.probe_seconds_max + self._settings.probe_seconds):
             task = asyncio.get_running_loop().create_task(self._look(event_id))
             self._looking[event_id] = task
             task.add_done_callback(lambda _: self._looking.pop(event_id, None))
@@ -95,7 +95,7 @@ class ShopProbes:
             return
         look = await self.look(row.shop.probe_url)
         try:
-            await self._figures.note(event_id, look)
+            await self._figures.note(event_id, look, rest_seconds(look.ms, self._settings.probe_seconds))
         except (RedisError, OSError) as error:
             logger.warning("event %d: a look at its shop was not kept: %s", event_id, error)
 

@@ -19,6 +19,7 @@ FOLDER: Final = (
 FILES: Final = (
     ("nginx", "nginx.conf"),
     ("nginx", "shop_proxy.conf"),
+    ("nginx", "shop_origin.conf"),
     ("Caddy", "Caddyfile"),
     ("HAProxy", "haproxy.cfg"),
     ("HAProxy", "haproxy.lua"),

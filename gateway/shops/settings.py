@@ -9,7 +9,9 @@ from db.shops.probes import Networks, networks_in
 
 
 class ShopSettings(Section, frozen=True, kw_only=True):
-    probe_seconds: Annotated[float, bounded("between two looks at a shop's probe URL", 0.2, 30)] = 1.0
+    probe_seconds: Annotated[
+        float, bounded("between two looks at a shop's probe URL; after a slow answer longer", 0.2, 30)
+    ] = 1.0
     probe_seconds_max: Annotated[float, bounded("a look that takes longer counts as failed", 0.2, 30)] = 5.0
     probe_networks: Annotated[
         str,

@@ -130,6 +130,9 @@ class GatheringCluster(GatheringRedis):
                 raise RedisConnectionError(str(down)) from down
         raise RedisConnectionError("the key is on its way from one server of the cluster to another")
 
+    def ask_soon(self, *args: Any) -> None:
+        return None
+
     async def ask_all(self, calls: Sequence[_Call]) -> list[Any]:
         asked = (self.execute_command(*args, **options) for args, options in calls)
         return await asyncio.gather(*asked, return_exceptions=True)
@@ -219,15 +222,15 @@ class GatheringCluster(GatheringRedis):
 
     # -- what redis-py's client does by connections of its pool
 
-    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> _Spread:
-        """Commands that are asked together, each of its own server.
+    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> redis.asyncio.client.Pipeline:
+        """Commands that are asked together, each of its own server. Those for one server keep their order.
 
         Raises:
             NotImplementedError: a transaction was asked for.
         """
         if transaction:
             raise NotImplementedError("a cluster has no transaction over several servers")
-        return _Spread(self)
+        return super().pipeline(transaction=False)
 
     def pubsub(self, **options: Any) -> Any:
         raise NotImplementedError("a cluster's messages are asked of its servers")
@@ -239,22 +242,6 @@ class GatheringCluster(GatheringRedis):
         for shard in shards.values():
             await shard.aclose(close_connection_pool=True)
         await super().aclose(close_connection_pool)
-
-
-class _Spread(redis.asyncio.client.Pipeline):
-    """A pipeline over the servers of a cluster. Commands for one server keep their order."""
-
-    def __init__(self, cluster: GatheringCluster) -> None:
-        super().__init__(cluster.connection_pool, cluster.response_callbacks, False, None)
-        self._cluster = cluster
-
-    async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        commands, self.command_stack = self.command_stack, []
-        answers = await self._cluster.ask_all([(args, dict(options)) for args, options in commands])
-        for answer in answers:
-            if isinstance(answer, BaseException) and (raise_on_error or not isinstance(answer, Exception)):
-                raise answer
-        return answers
 
 
 def _take_note(answer: asyncio.Future[Any]) -> None:

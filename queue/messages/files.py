@@ -6,7 +6,6 @@ import datetime as dt
 from urllib.parse import urlsplit
 
 from db.messages.kinds import MessageKind
-from messages.calendars import MEDIA_TYPE, evening_entry, sale_entry
 from messages.letters import File, Letter, Occasion
 from messages.look import Look
 from messages.pdf import tickets_pdf
@@ -15,15 +14,18 @@ from messages.pdf import tickets_pdf
 def files_of(occasion: Occasion, letter: Letter, look: Look, font: str = "") -> list[File]:
     """What comes with a letter: tickets and their evening, or the moment of a sale."""
     if occasion.kind is MessageKind.PURCHASE:
-        files = [File("event.ics", MEDIA_TYPE, _evening(occasion, letter))]
+        files = [_evening(occasion, letter)]
         pdf = tickets_pdf(occasion.event, occasion.tickets, letter.language, letter.subject, look, font)
         return files if pdf is None else [File("tickets.pdf", "application/pdf", pdf), *files]
     if occasion.kind is MessageKind.SALE_TOMORROW:
-        return [File("sale.ics", MEDIA_TYPE, _sale(occasion, letter))]
+        return [_sale(occasion, letter)]
     return []
 
 
-def _evening(occasion: Occasion, letter: Letter) -> bytes:
+def _evening(occasion: Occasion, letter: Letter) -> File:
+    # Most kinds of mail have no calendar, and its library takes long to load.
+    from messages.calendars import MEDIA_TYPE, evening_entry
+
     event = occasion.event
     entry = evening_entry(
         occasion.payload["purchaseId"],
@@ -36,13 +38,16 @@ def _evening(occasion: Occasion, letter: Letter) -> bytes:
         now=dt.datetime.now(dt.UTC),
     )
     entry.say(location=event.venue)
-    return entry.file()
+    return File("event.ics", MEDIA_TYPE, entry.file())
 
 
-def _sale(occasion: Occasion, letter: Letter) -> bytes:
+def _sale(occasion: Occasion, letter: Letter) -> File:
+    # As for the evening.
+    from messages.calendars import MEDIA_TYPE, sale_entry
+
     event, host, now = occasion.event, urlsplit(letter.url).netloc, dt.datetime.now(dt.UTC)
     entry = sale_entry(
         occasion.event_id, host, letter.url, letter.subject, event.on_sale_at, revision=event.revision, now=now
     )
     entry.say(location=event.venue)
-    return entry.file()
+    return File("sale.ics", MEDIA_TYPE, entry.file())

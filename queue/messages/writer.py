@@ -85,6 +85,12 @@ class Written:
     def preferences(self) -> str:
         return self._filled(self.draft.letter.preferences)
 
+    @property
+    def sms(self) -> str:
+        """What an SMS says: what happened, where to look, and where to choose or stop."""
+        choose = f"\n{self.choose}: {self.preferences}" if self.preferences else ""
+        return f"{self.short} {self.url}{choose}"
+
     def mail(self, address: str, sender: str, sender_name: str, message_id: str) -> bytes:
         """The letter as a mail.
 

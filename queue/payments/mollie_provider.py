@@ -1,8 +1,8 @@
 """Mollie, by its HTTP interface, version 2: fans pay on Mollie's own page.
 
 Mollie's Python library waits in a thread for each call, while the cashier makes dozens at a time, and six calls are all
-that is needed. Each payment names the methods that it may be paid by. None of them takes days, because a hold lasts
-minutes.
+that is needed. Each payment names the methods that it may be paid by. A bank transfer, which takes days, is
+one of them only where the event waits for banks: a hold lasts minutes.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ REFUSALS: Final = frozenset({400, 404, 405, 410, 422})
 PAGE: Final = 250
 DESCRIPTION_MAX: Final = 255
 WORDS_MAX: Final = 200
+SLOW_METHOD: Final = "banktransfer"
+SLOW_CURRENCY: Final = "EUR"
 
 Document = dict[str, Any]
 
@@ -66,6 +68,9 @@ class MollieProvider:
             "method": list(self._settings.method_names),
             "metadata": {"event": ask.event_id, "payment": str(ask.payment_id)},
         }
+        if ask.term_hours and ask.currency == SLOW_CURRENCY:
+            document["method"].append(SLOW_METHOD)
+            document["dueDate"] = due_date(dt.datetime.now(dt.UTC), ask.term_hours).isoformat()
         if self._site.startswith("https://"):
             # Mollie refuses an address that it cannot reach; without notices the payment is looked at all the same.
             named = {
@@ -142,6 +147,9 @@ class MollieProvider:
                 return Answer(Standing.CAPTURED, amount, currency, _refunded(payment))
             case "canceled" | "expired" | "failed":
                 return Answer(Standing.CLOSED)
+            case "open" | "pending" if payment.get("method") == SLOW_METHOD:
+                # The fan knows where to send the money. Mollie calls it open until that has come.
+                return Answer(Standing.PROCESSING)
             case "open":
                 return Answer(Standing.OPEN)
         return Answer(Standing.PENDING)
@@ -192,6 +200,14 @@ class MollieProvider:
 
 def _amount(amount: int, currency: str) -> Document:
     return {"currency": currency, "value": to_decimal(amount, currency)}
+
+
+def due_date(now: dt.datetime, term_hours: int) -> dt.date:
+    """The last day on which the money of a bank transfer may come: that before the event's term ends, so that no money
+    is on its way then. Mollie takes no day before tomorrow.
+    """
+    day = dt.timedelta(days=1)
+    return max((now + dt.timedelta(hours=term_hours)).date() - day, now.date() + day)
 
 
 def _refunded(payment: Document) -> int:

@@ -26,7 +26,8 @@ class Standing(StrEnum):
 @dataclass(frozen=True, slots=True)
 class PaymentAsk:
     """A payment as a provider is asked for it. ``provider_ref`` is empty until the provider has given it one;
-    ``words`` say what is paid for. ``may_take_days``: the event waits for methods that are not paid at once.
+    ``words`` say what is paid for. ``term_hours`` is how long the event waits for methods that are not paid at once; 0:
+    it takes none of them.
     """
 
     event_id: int
@@ -35,7 +36,7 @@ class PaymentAsk:
     currency: str
     provider_ref: str = ""
     words: str = "Tickets"
-    may_take_days: bool = False
+    term_hours: int = 0
 
 
 @dataclass(frozen=True, slots=True)

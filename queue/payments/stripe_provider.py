@@ -272,7 +272,7 @@ class StripeProvider:
 
 def _methods(ask: PaymentAsk) -> list[Any]:
     """By their names at Stripe, whose library has a type of its own for each call's."""
-    return [*METHODS, *SLOW_METHODS] if ask.may_take_days and ask.currency == SLOW_CURRENCY else [*METHODS]
+    return [*METHODS, *SLOW_METHODS] if ask.term_hours and ask.currency == SLOW_CURRENCY else [*METHODS]
 
 
 def _refuse_other_methods(opened: Any, ask: PaymentAsk) -> None:

@@ -124,8 +124,7 @@ PACES: Final = ("state", "stock_factor", *(dial.name for dial in DIALS.values() 
 """The fields that the line's speed depends on: after a change of one the forecast is made afresh."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a fan stands, and in which room.
 
     Attributes:

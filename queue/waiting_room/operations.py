@@ -270,9 +270,9 @@ def _in_front(fan: bytes, place: bytes) -> InFront:
 
 
 def _refuse(reply: Sequence[Any]) -> None:
-    code = reply[0].decode()
-    if code == "ok":
+    if reply[0] == b"ok":
         return
+    code = reply[0].decode()
     if code in RETRIES:
         raise RETRIES[code](reply[1])
     if code == NotCalled.code:
@@ -280,13 +280,17 @@ def _refuse(reply: Sequence[Any]) -> None:
     raise REFUSALS[code]()
 
 
+_FAN_STATES: Final = {state.encode(): state for state in FanState}
+_ROOM_STATES: Final = {state.encode(): state for state in RoomState}
+
+
 def _standing(reply: Sequence[Any]) -> Standing:
     _refuse(reply)
     _, state, room_state, joined, *numbers = reply
     epoch, number, ahead, shown, waiting, claim_by_ms, pass_until_ms, joined_at_ms, now_ms, priority, *work = numbers
     return Standing(
-        state=FanState(state.decode()),
-        room_state=RoomState(room_state.decode()),
+        state=_FAN_STATES[state],
+        room_state=_ROOM_STATES[room_state],
         epoch=epoch,
         number=number,
         ahead=ahead,

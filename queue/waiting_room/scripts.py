@@ -8,7 +8,7 @@ file.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -70,13 +70,39 @@ def _script_for(client: Any, name: str) -> Script:
     return _of_site(script(name), database, in_cluster=in_cluster) if database or in_cluster else script(name)
 
 
+class Begun:
+    """A script that was begun; who awaits it gets the reply as redis-py gives it (bytes, int, or lists of these).
+
+    A client that gathers has had the command at once, so that it leaves with what else is asked in this turn of the
+    loop.
+    """
+
+    __slots__ = ("_asked", "_client", "_keys", "_keys_and_args", "_script")
+
+    def __init__(self, client: aioredis.Redis, name: str, keys: Sequence[str], args: Args) -> None:
+        self._client = client
+        self._script = _script_for(client, name)
+        self._keys = len(keys)
+        self._keys_and_args = (*keys, *args)
+        ask_soon = getattr(client, "ask_soon", None)
+        asked = ("EVALSHA", self._script.sha, self._keys, *self._keys_and_args)
+        self._asked = None if ask_soon is None else ask_soon(*asked)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._reply().__await__()
+
+    async def _reply(self) -> Any:
+        try:
+            if self._asked is None:
+                return await self._client.evalsha(self._script.sha, self._keys, *self._keys_and_args)
+            return await self._asked
+        except NoScriptError:
+            return await self._client.eval(self._script.text, self._keys, *self._keys_and_args)
+
+
 async def run(client: aioredis.Redis, name: str, keys: Sequence[str], args: Args) -> Any:
     """Run a script; return its reply as redis-py gives it (bytes, int, or lists of these)."""
-    operation = _script_for(client, name)
-    try:
-        return await client.evalsha(operation.sha, len(keys), *keys, *args)
-    except NoScriptError:
-        return await client.eval(operation.text, len(keys), *keys, *args)
+    return await Begun(client, name, keys, args)
 
 
 def run_sync(client: Redis, name: str, keys: Sequence[str], args: Args) -> Any:

@@ -14,7 +14,13 @@ from redis import asyncio as aioredis
 from .keys import shop_figures_key
 
 LOOKS_MAX: Final = 20
-"""So many of the last looks count. Of twenty, a single slow one does not change the 95th percentile."""
+"""So many of the last looks count."""
+CHANCE_LOOKS_LEAST: Final = 6
+"""Of so many looks and more, a single slow one is chance."""
+REST_TIMES: Final = 4
+"""After a look there is none for so many times as long as it took: a slow shop has its workers for its fans."""
+REST_SECONDS_MAX: Final = 10.0
+"""A shop that answers nobody is looked at so often all the same, so that its rest is over when it is well again."""
 FRESH_SECONDS: Final = 60.0
 """Figures that are older say nothing of how the shop is now."""
 KEPT_SECONDS: Final = 24 * 3600
@@ -87,8 +93,7 @@ def figures_of(looks: Sequence[Look], pushed: Pushed | None, now_seconds: float)
     source: Source = "pushed" if not looks else "probe" if pushed is None else "both"
     seen = sorted((look for look in looks if now_seconds - look.at_seconds <= FRESH_SECONDS), key=lambda look: look.ms)
     told = pushed if pushed is not None and now_seconds - told_at <= FRESH_SECONDS else None
-    # The nearest rank: of twenty the second slowest, of fewer the slowest.
-    p95_ms = seen[-1 - len(seen) // LOOKS_MAX].ms if seen else 0.0
+    p95_ms = seen[-2 if len(seen) >= CHANCE_LOOKS_LEAST else -1].ms if seen else 0.0
     failed_looks = sum(look.is_failed for look in seen)
     return Figures(
         at_seconds=at,
@@ -102,6 +107,16 @@ def figures_of(looks: Sequence[Look], pushed: Pushed | None, now_seconds: float)
     )
 
 
+def rest_seconds(look_ms: float, every_seconds: float) -> float:
+    """How long after a look that took ``look_ms`` the next one is due.
+
+    Args:
+        every_seconds: between the beginnings of two looks at a shop that is quick.
+    """
+    took = look_ms / 1000
+    return max(every_seconds - took, min(REST_SECONDS_MAX, REST_TIMES * took))
+
+
 class ShopFigures:
     """Keeps the figures of shops.
 
@@ -111,18 +126,21 @@ class ShopFigures:
     def __init__(self, client: aioredis.Redis) -> None:
         self._client = client
 
-    async def may_look(self, event: int, every_seconds: float) -> bool:
-        """Whether this process is the one that looks at the event's shop now; no other does for ``every_seconds``."""
+    async def may_look(self, event: int, seconds_max: float) -> bool:
+        """Whether this process is the one that looks at the event's shop now; no other does until the look is noted and
+        the shop has rested, or for ``seconds_max``.
+        """
         key = shop_figures_key(event, "looking")
-        return bool(await self._client.set(key, "1", nx=True, px=max(1, round(1000 * every_seconds))))
+        return bool(await self._client.set(key, "1", nx=True, px=max(1, round(1000 * seconds_max))))
 
-    async def note(self, event: int, look: Look) -> None:
-        """Keep a look."""
+    async def note(self, event: int, look: Look, rest: float) -> None:
+        """Keep a look, and let the shop rest for so many seconds."""
         key = shop_figures_key(event, "looks")
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.lpush(key, msgspec.json.encode(look))
             pipe.ltrim(key, 0, LOOKS_MAX - 1)
             pipe.expire(key, KEPT_SECONDS)
+            pipe.set(shop_figures_key(event, "looking"), "1", px=max(1, round(1000 * rest)))
             await pipe.execute()
 
     async def take(self, event: int, pushed: Pushed) -> None:

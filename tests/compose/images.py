@@ -23,6 +23,8 @@ KEPT: Final = ROOT / "artefacts" / "compose"
 """What was downloaded stays here; `make clean` removes it."""
 BASE: Final = "admitone-standin:bookworm"
 PACKAGES: Final = "python3,python3-venv,busybox"
+FONTS: Final = re.findall(r"\bfonts-[\w-]+", (ROOT / "Dockerfile").read_text())
+"""Packages that the Dockerfile installs: a stand-in has them already, because an image is built without a network."""
 FOR_BOOKWORM: Final = ("--python-version=3.11", "--implementation=cp", "--abi=cp311", "--abi=abi3", "--abi=none")
 BOOKWORM_TAGS: Final = ("manylinux2014", "manylinux1", "manylinux2010", *(f"manylinux_2_{n}" for n in range(5, 37)))
 
@@ -77,13 +79,15 @@ def download_for_standins() -> None:
 
 def _download_debian() -> None:
     debian, half, folder = KEPT / "bookworm.tar", KEPT / "bookworm.half", KEPT / "bookworm"
-    if debian.exists():
+    wanted, known = ",".join([PACKAGES, *FONTS]), KEPT / "bookworm.packages"
+    if debian.exists() and known.exists() and known.read_text() == wanted:
         return
     shutil.rmtree(folder, ignore_errors=True)
-    _run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder))
+    _run("debootstrap", "--variant=minbase", f"--include={wanted}", "bookworm", str(folder))
     _run("tar", "--create", "--file", str(half), "--directory", str(folder), "--exclude=./var/cache/apt", ".")
     shutil.rmtree(folder)
     half.rename(debian)
+    known.write_text(wanted)
 
 
 def _download_wheels() -> None:

@@ -44,10 +44,19 @@ class MollieBooks(Books):
                 payment["status"] = "failed"
 
     def delay(self, payment_id: str) -> None:
+        """A bank transfer stays open until its money has come; other methods are decided within minutes."""
+        with self.lock:
+            payment = self._payable(payment_id)
+            if payment is not None and "banktransfer" in payment["methods"]:
+                payment["method"] = "banktransfer"
+            elif payment is not None:
+                payment["status"] = "pending"
+
+    def refuse(self, payment_id: str) -> None:
         with self.lock:
             payment = self._payable(payment_id)
             if payment is not None:
-                payment["status"] = "pending"
+                payment["status"] = "expired"
 
     def kept(self) -> dict[str, int]:
         kept: dict[str, int] = {}
@@ -102,6 +111,9 @@ class MollieBooks(Books):
 
     def _payment(self, document: dict[str, Any]) -> dict[str, Any]:
         assert document["method"]
+        is_slow = "banktransfer" in document["method"]
+        assert ("dueDate" in document) == is_slow
+        assert not is_slow or dt.date.fromisoformat(document["dueDate"]) > dt.datetime.now(dt.UTC).date()
         name = f"tr_{len(self.payments) + 1}"
         self.payments[name] = {
             "resource": "payment",
@@ -112,6 +124,9 @@ class MollieBooks(Books):
             "amount": document["amount"],
             "metadata": document["metadata"],
             "status": "open",
+            "methods": document["method"],
+            # Nobody has chosen one yet.
+            "method": None,
             "redirectUrl": document["redirectUrl"],
             "webhookUrl": document.get("webhookUrl"),
         }

@@ -72,6 +72,10 @@ class Books:
         """The bank works on it."""
         raise NotImplementedError
 
+    def refuse(self, payment_id: str) -> None:
+        """A bank that was asked for days does not pay."""
+        raise NotImplementedError
+
     def kept(self) -> dict[str, int]:
         """What was taken and not given back, by the payments' ids."""
         raise NotImplementedError

@@ -20,6 +20,7 @@ from typer.exceptions import TyperException
 
 from admitone.cli import app
 from admitone.settings import ROWS, Settings
+from messages.fonts import FILES
 
 ROOT = Path(__file__).parents[2]
 OURS = ("migrate", "gateway", "worker")
@@ -269,6 +270,11 @@ def test_the_image_copies_every_package_of_the_wheel_and_the_page_that_a_site_se
     assert copied == {"admitone", "db", "docs/clients.md", "gateway", "queue", "workers"}
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert {f"!{folder}" for folder in copied} <= set(ignored)
+
+
+def test_the_image_has_fonts_that_tickets_are_printed_with(dockerfile: str) -> None:
+    copied = re.findall(r"^ +/usr/share/fonts/\S+/([\w-]+\.ttf) ", dockerfile, re.MULTILINE)
+    assert {"DejaVuSans.ttf", "ipaexg.ttf"} < set(copied) <= set(FILES), "others would not be found"
 
 
 def test_hadolint_finds_nothing() -> None:

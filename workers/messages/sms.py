@@ -47,7 +47,7 @@ class Sms:
 
     async def send(self, message: Taken, letter: Written) -> Tried:
         await self._pace.wait()
-        words = sms_words(letter)
+        words = letter.sms
         body: dict[str, Any]
         if self._is_twilio:
             body = {"data": {"To": message.address, "From": self._settings.sender, "Body": words}}
@@ -78,12 +78,6 @@ class Sms:
 
     async def close(self) -> None:
         await self._session.close()
-
-
-def sms_words(letter: Written) -> str:
-    """What an SMS says: what happened, where to look, and where to choose or stop."""
-    choose = f"\n{letter.choose}: {letter.preferences}" if letter.preferences else ""
-    return f"{letter.short} {letter.url}{choose}"
 
 
 async def _json_of(answer: aiohttp.ClientResponse) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import time
 from contextlib import suppress
+from email.utils import parseaddr
 from typing import Final
 
 import aiosmtplib
@@ -17,7 +18,7 @@ from messages.settings import SMTP_SCHEMES, MailSettings, provider_of
 from messages.writer import Written
 from workers.messages.pace import Pace
 from workers.messages.provider import Failure, Tried
-from workers.messages.sms import sms_words
+from workers.messages.smtp_talk import Talk
 
 ERROR_CHARS_MAX: Final = 300
 IDLE_SECONDS: Final = 5.0
@@ -33,9 +34,10 @@ class Smtp:
         self._server = provider_of(url, tuple(SMTP_SCHEMES))
         self._settings = settings
         self._sender_name = sender_name
+        self._sender = parseaddr(settings.sender)[1] or settings.sender
         self._dkim = DkimKey.of(settings)
         self._pace = pace
-        self._free: list[tuple[float, aiosmtplib.SMTP]] = []
+        self._free: list[tuple[float, Talk]] = []
         self._may_connect = asyncio.Semaphore(settings.connections)
 
     async def send(self, message: Taken, letter: Written) -> Tried:
@@ -46,8 +48,6 @@ class Smtp:
         try:
             async with self._may_connect:
                 return await self._hand_over(self._return_path(message), message.address, content)
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            return _refused(error.recipients[0])
         except aiosmtplib.SMTPResponseException as error:
             return _refused(error)
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
@@ -56,36 +56,31 @@ class Smtp:
     def _return_path(self, message: Taken) -> str:
         """Where the mail comes back to. It names the message, for some servers bring back no headers."""
         name, at, domain = self._settings.return_path.rpartition("@")
-        return f"{name}+{message.message_id.hex}@{domain}" if at else self._settings.sender
+        return f"{name}+{message.message_id.hex}@{domain}" if at else self._sender
 
     async def _hand_over(self, sender: str, address: str, content: bytes) -> Tried:
         while self._free:
-            used_at, connection = self._free.pop()
-            if not connection.is_connected:
-                continue
-            if time.monotonic() - used_at > IDLE_SECONDS:
-                try:
-                    # A server may have closed a connection that nobody used; it says so at the first word.
-                    await connection.rset()
-                except (aiosmtplib.SMTPException, OSError, TimeoutError):
-                    connection.close()
-                    continue
-            return await self._through(connection, sender, address, content)
+            used_at, talk = self._free.pop()
+            if talk.is_open and time.monotonic() - used_at > IDLE_SECONDS:
+                # A server may have closed a connection that nobody used; it says so at the first word.
+                await talk.reset()
+            if talk.is_open:
+                return await self._through(talk, sender, address, content)
         return await self._through(await self._connected(), sender, address, content)
 
-    async def _through(self, connection: aiosmtplib.SMTP, sender: str, address: str, content: bytes) -> Tried:
+    async def _through(self, talk: Talk, sender: str, address: str, content: bytes) -> Tried:
         try:
-            _, answer = await connection.sendmail(sender, [address], content)
-        except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused):
-            self._free.append((time.monotonic(), connection))
+            answer = await talk.hand_over(sender, address, content)
+        except (aiosmtplib.SMTPResponseException, ValueError):
+            self._free.append((time.monotonic(), talk))
             raise
         except BaseException:
-            connection.close()
+            talk.close()
             raise
-        self._free.append((time.monotonic(), connection))
+        self._free.append((time.monotonic(), talk))
         return Tried(provider_id=answer[:ERROR_CHARS_MAX])
 
-    async def _connected(self) -> aiosmtplib.SMTP:
+    async def _connected(self) -> Talk:
         server, context = self._server, None
         if self._settings.ca_file:
             context = ssl.create_default_context(cafile=self._settings.ca_file)
@@ -102,16 +97,17 @@ class Smtp:
         )
         try:
             await connection.connect()
+            return await Talk.begun(connection, self._settings.timeout_seconds)
         except BaseException:
             connection.close()
             raise
-        return connection
 
     async def close(self) -> None:
         while self._free:
-            _, connection = self._free.pop()
+            _, talk = self._free.pop()
             with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
-                await connection.quit()
+                await talk.quit()
+            talk.close()
 
 
 def _refused(error: aiosmtplib.SMTPResponseException) -> Tried:
@@ -142,7 +138,7 @@ class Mailbox:
         seen = letter.letter
         copy = Copy(
             subject=seen.subject,
-            text=seen.text if message.channel == "mail" else sms_words(letter),
+            text=seen.text if message.channel == "mail" else letter.sms,
             html=seen.html,
             images={image.name: image.content for image in seen.images},
             files=tuple(file.name for file in seen.files),

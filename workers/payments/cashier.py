@@ -74,8 +74,8 @@ class Cashier:
 
     Args:
         providers: by their names; payments of another wait.
-        probe: called at ``pay_taken``, ``pay_opened``, ``pay_noted``, ``pay_captured``, ``pay_sent``, ``pay_refunded``
-            and ``pay_numbered``, so that tests can inject faults there.
+        probe: called at ``pay_taken``, ``pay_opened``, ``pay_noted``, ``pay_kept``, ``pay_captured``, ``pay_sent``,
+            ``pay_refunded`` and ``pay_numbered``, so that tests can inject faults there.
     """
 
     def __init__(
@@ -245,6 +245,7 @@ class Cashier:
             case Standing.PROCESSING:
                 if due.term_hours and not due.is_processing and not due.is_over:
                     self._keep(due)
+                    self._probe("pay_kept")
                 await self._later(due, AT_THE_BANK, is_fault=False)
 
     async def _ask_provider(self, provider: Provider, due: sql.DuePayment) -> Answer | None:
@@ -256,7 +257,7 @@ class Cashier:
             due.currency,
             due.provider_ref or "",
             due.event_name,
-            may_take_days=due.term_hours > 0,
+            term_hours=due.term_hours,
         )
         if due.provider_ref is None:
             # One that was opened by a cashier that died is the same one, asked for once more.

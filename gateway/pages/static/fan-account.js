@@ -18,7 +18,9 @@ function say(error) {
   if (!(error instanceof Problem)) words.textContent = t("The browser used no passkey.");
   else if (error.code === "wrong_password") words.textContent = t("The password that you have now is another one.");
   else if (error.code === "passkey_refused") words.textContent = t("This passkey is not known here.");
-  else if (error.code === "unfinished") location.assign(pageAddress("/account?problem=unfinished"));
+  else if (error.code === "last_way_in") {
+    words.textContent = t("Without it you could not sign in any more. Add a passkey first.");
+  } else if (error.code === "unfinished") location.assign(pageAddress("/account?problem=unfinished"));
   else words.textContent = problemWords(error);
 }
 

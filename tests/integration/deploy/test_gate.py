@@ -32,7 +32,7 @@ AGENT = "Mozilla/5.0 (a test's browser)"
 
 
 class _Shop(http.server.BaseHTTPRequestHandler):
-    """A shop: it answers with what reached it, and keeps a basket in a cookie of its own."""
+    """A shop: it answers with what reached it by the gate, and keeps a basket in a cookie of its own."""
 
     protocol_version = "HTTP/1.1"
 
@@ -41,6 +41,9 @@ class _Shop(http.server.BaseHTTPRequestHandler):
     def _answer(self) -> None:
         asked: list[tuple[str, str]] = self.server.asked  # type: ignore[attr-defined]
         asked.append((self.command, self.path))
+        if self.headers.get_all("x-admitone-gate") != ["exchange-this-secret"]:
+            self.send_error(421, "This came past the gate")
+            return
         self.rfile.read(int(self.headers.get("content-length") or 0))
         body = f"shop {self.path}".encode()
         self.send_response(403 if self.path == "/forbidden" else 200)
@@ -91,6 +94,8 @@ class Browser:
     """A browser without scripts: it follows redirects, and keeps the cookies of each host and port apart."""
 
     agent: str = AGENT
+    also: dict[str, str] = field(default_factory=dict)
+    """Further headers that it sends."""
     jars: dict[str, dict[str, str]] = field(default_factory=dict)
     way: list[str] = field(default_factory=list)
     """The addresses of the last request and its redirects."""
@@ -113,6 +118,7 @@ class Browser:
             "Accept": "text/html",
             "Cookie": "; ".join(f"{name}={value}" for name, value in jar.items()),
             "Sec-Fetch-Site": "same-origin",
+            **self.also,
             **({"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {}),
         }
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
@@ -311,6 +317,7 @@ def test_a_fan_comes_to_the_shop_by_way_of_the_line_and_keeps_both_sites_cookies
     assert all("admitone_pass" not in path for _, path in front.shop.asked), "which the shop never sees"
     jar = fan.jars[urlsplit(front.url).netloc]
     assert set(jar) == {"basket", f"admitone_shop_{front.event_id}"}
+    fan.also = {"X-Admitone-Gate": "a guess"}  # which the proxy overwrites
     page = fan.ask(f"{front.url}/pay", "POST", "a=1")
     assert (page.text, page.cookies) == ("shop /pay", [f"basket={len(front.shop.asked)}; Path=/"])
     assert fan.ask(f"{front.url}/forbidden").status == 403, "the shop's own refusals are its own"
@@ -323,9 +330,13 @@ def test_a_fan_comes_to_the_shop_by_way_of_the_line_and_keeps_both_sites_cookies
     assert urlsplit(stolen.ask(f"{front.url}/checkout").url).path.startswith("/wait/")
     forged = Browser(jars={urlsplit(front.url).netloc: {f"admitone_shop_{front.event_id}": "a.b.c"}})
     assert urlsplit(forged.ask(f"{front.url}/checkout").url).path.startswith("/wait/")
-    for path in ("/static/../checkout", "//checkout", "/checkout?admitone_pass=a.b.c", "/%63heckout"):
+    for path in (
+        *("/static/../checkout", "/static/..;/checkout", "/static/%2e%2e/checkout", "/static/..%2fcheckout"),
+        *("/static/..%5ccheckout", "//checkout", "/checkout?admitone_pass=a.b.c", "/%63heckout"),
+    ):
         assert next_fan.ask(front.url + path, follow=False).status != 200, path
         assert len(front.shop.asked) == asked_before, path
+    assert Browser().ask(f"{front.url}/static/a-1/style.min.css").text == "shop /static/a-1/style.min.css"
 
     # The fan is done: the slot and the turn are the next fan's, within moments.
     own_pass = jar[f"admitone_shop_{front.event_id}"]
@@ -358,3 +369,34 @@ def test_a_browser_without_cookies_is_told_and_without_the_gateway_the_shop_is_o
         assert page.status >= 500
     else:
         assert page.text == "shop /checkout"
+
+
+def test_a_shop_that_everybody_reaches_refuses_who_comes_past_its_proxy(tmp_path: Path) -> None:
+    shop, port, origin = Shop(), free_port(), free_port()
+    shutil.copy(FILES / "shop_origin.conf", tmp_path)
+    # Nobody answers the check, so that the proxy leaves the shop open to all who come by it.
+    command = nginx(tmp_path, port, free_port(), origin, 7)
+    main = tmp_path / "main.conf"
+    own = (
+        f"server {{ listen 127.0.0.1:{origin}; include shop_origin.conf; location / {{ include shop_handed.conf; }} }}"
+    )
+    (tmp_path / "shop_handed.conf").write_text(f"proxy_pass http://127.0.0.1:{shop.port};")
+    main.write_text(f"{main.read_text().rstrip().removesuffix('}')}{own}\n}}\n")
+    with subprocess.Popen(command) as process:
+        await_that(lambda: _is_open(port), what="nginx")
+        by_proxy, direct = Browser(), Browser()
+        assert by_proxy.ask(f"http://127.0.0.1:{port}/checkout").text == "shop /checkout"
+        asked_before = len(shop.asked)
+        direct.jars[f"127.0.0.1:{origin}"] = {"admitone_shop_7": "a pass is no way past the proxy"}
+        for secret in ("", "a guess"):
+            direct.also = {"X-Admitone-Gate": secret}
+            assert direct.ask(f"http://127.0.0.1:{origin}/checkout").status == 403
+        assert len(shop.asked) == asked_before
+        process.terminate()
+    shop.stop()
+
+
+def _is_open(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False

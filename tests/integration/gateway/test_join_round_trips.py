@@ -35,6 +35,7 @@ from gateway.line.restoring import Restoring
 from gateway.wire.problems import ProblemError
 from gateway.wire.settings import LimitSettings
 from waiting_room.keys import room_key, room_keys
+from waiting_room.limits import Paces
 from waiting_room.line import Line
 from waiting_room.model import Standing
 from waiting_room.scripts import script
@@ -120,6 +121,17 @@ async def site(database_url: str, redis_url: str, limits: LimitSettings = LIMITS
         await client.aclose()
         await pool.disconnect()
         await engine.dispose()
+
+
+async def test_a_commands_count_leaves_with_the_rooms_question(database_url: str, redis_url: str) -> None:
+    async with site(database_url, redis_url) as here:
+        await here.client.script_load(script("pace").text)
+        await here.client.script_load(script("act").text)
+        before = here.client.trips
+        counting = Paces(here.client, fan_per_minute=9, network_per_minute=9).count(here.event_id, FAN.user_id, ADDRESS)
+        assert (await here.line.act(here.event_id, FAN.user_id, tries=True)).pass_until_ms is None
+        assert (await counting).left == 8
+        assert here.client.trips - before == 1
 
 
 async def test_a_plain_join(database_url: str, redis_url: str) -> None:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
+from booking_lane.clients import async_client
 from db.connections.engines import create_engine
 from db.connections.old_reads import OldReads
 from db.events.editing import edit_event
 from db.events.edits import EventEdit
+from db.orders.asks import Asks, set_asks
 from db.search.reading import Bounds, Wanted
+from gateway.contract.hall import EventList
+from gateway.search.cached import CachedCatalogue
 from gateway.search.catalogue import Catalogue, Hits, Search, Sort
+from gateway.search.held import HeldCatalogue
 from gateway.search.memory import CHANGES_MAX, MemoryCatalogue
 from gateway.search.postgres import PostgresCatalogue
+from gateway.search.settings import SearchSettings
 from tests.factories import OFF, make_event, one_type, plan_event
 from tests.relevance.corpus import NOW
 from tests.relevance.loading import load
@@ -57,7 +65,7 @@ def written(database_url: str) -> Any:
 
 
 def ask(text: str = "", sort: Sort = Sort.RELEVANCE, *, limit: int = 20, **wanted: Any) -> Search:
-    return Search(wanted=Wanted(text=text, **wanted), sort=sort, limit=limit, now=NOW, facets=True)
+    return Search(wanted=Wanted(text=text, **wanted), sort=sort, limit=limit, now=NOW, facets=True, seats=True)
 
 
 async def found(catalogue: Catalogue, text: str, **wanted: Any) -> list[int]:
@@ -128,6 +136,76 @@ async def test_memory_follows_events_and_their_seats(
     assert await found(memory, "nachtflug") == [again], "another event has its slot now"
     assert await found(memory, "waltz") == [other]
     assert postgres.runs == 0
+
+
+async def test_memory_shows_what_postgres_shows(
+    written: psycopg.Connection[Any], reads: OldReads, memory: MemoryCatalogue, postgres: Counting
+) -> None:
+    event_id = make_event(written)
+    await memory.load()
+    assert await pages(memory, ask("nachtflug")) == await pages(postgres, ask("nachtflug"))
+    doors_at = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+    facts = {"notice": "Doors at seven", "doors_at": doors_at, "picture_alt": "A choir", "account_required": True}
+    with written.transaction():
+        edit_event(written, event_id, EventEdit(facts=facts), "me", "", seats_max=1_000)
+    async with reads._primary.begin() as connection:
+        await set_asks(connection, event_id, Asks(attendees=True), "me", "")
+    for asked in (ask("nachtflug"), ask("", Sort.DATE), replace(ask("nacht"), suggestions=True)):
+        hits = await memory.search(asked)
+        assert hits == await postgres.search(asked)
+        assert (hits.found[0].facts.notice, hits.found[0].facts.asks) == ("Doors at seven", {})
+    without_seats = await memory.search(replace(ask("nachtflug"), seats=False))
+    assert [(one.is_available, one.seats) for one in without_seats.found] == [(True, None)]
+
+
+@pytest.fixture
+async def cached(redis_url: str, postgres: Counting) -> AsyncIterator[CachedCatalogue]:
+    async with async_client(redis_url, connections_max=8) as client:
+        yield CachedCatalogue(postgres, client, SearchSettings())
+        await client.connection_pool.disconnect()
+
+
+async def test_answers_are_held_until_an_event_becomes_another(
+    written: psycopg.Connection[Any], reads: OldReads, postgres: Counting, cached: CachedCatalogue
+) -> None:
+    now = 1_000.0
+    settings = SearchSettings(held_bytes_max=2_000)
+    memories = [
+        MemoryCatalogue(reads, postgres, events_max=10_000, fresh_seconds=0.25, clock=lambda: now) for _ in range(2)
+    ]
+    here, there = (HeldCatalogue(memory, cached, settings, now=lambda: now) for memory in memories)
+    event_id = make_event(written)
+    asked = replace(ask("nachtflug"), seats=False)
+
+    async def names(gateway: HeldCatalogue) -> list[str]:
+        return [event.name for event in msgspec.json.decode((await gateway.answer(asked)).body, type=EventList).events]
+
+    assert await names(here) == ["Nachtflug"]
+    assert postgres.runs == 1, "not read yet"
+    for memory in memories:
+        await memory.load()
+    looks = reads.made["primary"]
+    cached.answered.clear()
+    answers = await asyncio.gather(*(here.answer(asked) for _ in range(5_000)))
+    assert all(answer is answers[0] for answer in answers)
+    assert (cached.answered, reads.made["primary"] - looks) == ({"search": 1, "cache": 4_999}, 1)
+    assert await names(there) == ["Nachtflug"]
+    with written.transaction():
+        edit_event(written, event_id, EventEdit(facts={"name": "Nachtflug II"}), "me", "", seats_max=1_000)
+    await here.forget()
+    assert await names(here) == ["Nachtflug II"], "the gateway of the operator knows at once"
+    assert await names(there) == ["Nachtflug"]
+    now += 0.3
+    assert await names(there) == ["Nachtflug II"]
+    held = await there.answer(asked)
+    assert await there.answer(asked) is held
+    now += settings.cache_seconds
+    assert await there.answer(asked) is not held, "an answer grows old"
+    held = await there.answer(asked)
+    for other in ("nacht", "nachtf", "nachtfl"):
+        await there.answer(replace(asked, wanted=Wanted(text=other)))
+    assert await there.answer(asked) is not held, "others have its room"
+    assert postgres.runs == 1
 
 
 async def test_postgres_stands_in_where_memory_does_not_suffice(

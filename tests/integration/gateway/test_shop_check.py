@@ -247,10 +247,13 @@ async def test_a_fan_without_a_pass_is_sent_to_the_line_and_comes_back_with_one(
 
 async def test_proxies_that_hand_answers_on_get_redirects_for_people_alone(site: Site) -> None:
     event_id = await site.make()
-    page = await site.ask(event_id, dialect="/forward")
+    page = await site.ask(event_id, dialect="/forward", x_original_url=f"{SHOP}/of/another/proxy")
     assert (page.status, page.to) == (302, f"{SHOP}/checkout?step=1")
     form = await site.ask(event_id, dialect="/forward", x_forwarded_method="POST")
     assert (form.status, form.to) == (303, f"{SHOP}/"), "a form cannot be sent again by its address"
+    for sent_from, to in ((f"{SHOP}/product/1", f"{SHOP}/product/1"), ("https://evil.example/", f"{SHOP}/")):
+        again = await site.ask(event_id, dialect="/forward", x_forwarded_method="POST", referer=sent_from)
+        assert again.to == to, "but filled in again, on a page of the shop"
     program = await site.ask(event_id, dialect="/forward", accept="application/json")
     assert program.status == 401
     assert program.header("www-authenticate")

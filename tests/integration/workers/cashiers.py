@@ -1,7 +1,7 @@
-"""A cashier that is there again at once when it was killed: python -m tests.integration.workers.cashiers FOLDER.
+"""A cashier that is there again at once when it was killed: python -m tests.integration.workers.cashiers FOLDER LOADED.
 
-The parent has loaded all that a cashier needs, so the next one is a fork away. Cashiers stop at probes as
-`tests.integration.workers.entry` says.
+The parent has loaded all that a cashier needs once there is the file LOADED, so the next one is a fork away. Cashiers
+stop at probes as `tests.integration.workers.entry` says.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from workers.payments.providers import providers_of
 from workers.settings import WorkerSettings
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, loaded: Path) -> None:
     settings = Settings.load().part(WorkerSettings)
     use(Keyring.of(settings.site))
     # The libraries of providers are large, and are loaded as one is made.
     providers_of(settings)
+    loaded.touch()
     living = 0
 
     def end(*_: object) -> None:
@@ -58,4 +59,4 @@ def _cash(settings: WorkerSettings, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -59,11 +59,15 @@ class Lanes:
         return service
 
     def cashier(self) -> Service:
-        """Start a cashier that heeds `stop_at`, and is there again at once when it is killed."""
-        log = self.folder / "cashier.log"
-        process = start_module("tests.integration.workers.cashiers", str(self.folder), log=log, environ=self.environ)
+        """Start a cashier that heeds `stop_at`, and is there again at once when it is killed; returns once all that it
+        needs is loaded.
+        """
+        log, loaded = self.folder / "cashier.log", self.folder / "loaded"
+        module = "tests.integration.workers.cashiers"
+        process = start_module(module, str(self.folder), str(loaded), log=log, environ=self.environ)
         service = Service(log.stem, process, log)
         self.pools.append(service)
+        await_true("the cashier has loaded", loaded.exists, 60)
         return service
 
     def await_workers(self, pools: int = 1) -> None:

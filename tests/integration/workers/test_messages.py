@@ -22,6 +22,7 @@ from PIL import Image
 
 from admitone.settings import Settings
 from db.audit.invariants import audit
+from db.connections import primary
 from db.events.editing import edit_event
 from db.events.edits import EventEdit
 from db.events.seed import RoomSeed, seed_demo
@@ -36,6 +37,7 @@ from messages.links import LinkTokens
 from tests.factories import SECRET
 from tests.integration.db.world import World
 from tests.providers import Browser, HttpServer, SmtpServer, b64, http_server, smtp_server
+from workers.messages import fan_out
 from workers.messages.process import Told
 from workers.settings import WorkerSettings
 
@@ -194,6 +196,28 @@ def test_everybody_is_told_once_that_an_event_is_moved(desk: Desk, smtp: SmtpSer
     text = smtp.mails[0].get_body(("plain",))
     assert text is not None
     assert "Another arena" in text.get_content()
+
+
+async def test_an_arena_is_told_a_step_at_a_turn_and_all_of_it_after_a_kill(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_out, "RECIPIENTS_IN_ONE_STEP_MAX", 4)
+    for fan in range(1, 11):
+        desk.contact(f"fan-{fan}@example.org", fan=fan)
+    desk.change(venue="Another arena")
+    desk.hand_over()
+    settings = Settings.load(desk.env).part(WorkerSettings).message
+    connection = await primary.connect_async(desk.env["DATABASE_URL"], "test")
+    async with connection:
+        killed = fan_out.FanOut(settings)
+        assert await killed.news(connection)
+        assert len(desk.messages()) == 4, "the rest comes once what is due was sent"
+        desk.db.execute("UPDATE delivery SET due_at = now() WHERE channel = 'message'")
+        follower = fan_out.FanOut(settings)
+        while await follower.news(connection):
+            assert len(desk.messages()) % 4 == 0 or len(desk.messages()) == 10
+    assert [address for _, address, *_ in desk.messages()] == sorted(f"fan-{fan}@example.org" for fan in range(1, 11))
+    assert desk.db.execute("SELECT state FROM delivery WHERE channel = 'message'").fetchall() == [("delivered",)]
 
 
 def test_an_offer_of_the_waiting_list_is_told_to_its_fan_alone(desk: Desk, smtp: SmtpServer) -> None:

@@ -46,6 +46,28 @@ async def test_a_command_that_fails_fails_alone(client: aioredis.Redis) -> None:
     assert isinstance(wrong, redis.ResponseError)
 
 
+async def test_a_pipeline_shares_the_connection(client: aioredis.Redis, jobs: redis.Redis) -> None:
+    await client.set("text", "no number")
+    before = jobs.info("clients")["connected_clients"]
+    async with client.pipeline(transaction=False) as pipe:
+        pipe.zadd("scored", {"one": 1})
+        pipe.zrange("scored", 0, -1, withscores=True)
+        assert await pipe.execute() == [1, [(b"one", 1.0)]], "as redis-py reads them"
+        pipe.incr("text")
+        with pytest.raises(redis.ResponseError):
+            await pipe.execute()
+    assert jobs.info("clients")["connected_clients"] == before
+
+
+async def test_what_redis_has_no_form_for_fails_alone(client: aioredis.Redis) -> None:
+    assert isinstance(client, GatheringRedis)
+    await client.set("key", bytearray(b"value"))
+    assert await client.get("key") == b"value", "a type that redis-py knows and hiredis does not"
+    with pytest.raises(redis.DataError):
+        await client.execute_command("SET", "key", None)
+    assert await client.get("key") == b"value"
+
+
 async def test_who_leaves_takes_nobody_with_it(client: aioredis.Redis) -> None:
     leaves = asyncio.ensure_future(client.echo("leaves"))
     stays = asyncio.ensure_future(client.echo("stays"))

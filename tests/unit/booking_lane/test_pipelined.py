@@ -56,21 +56,32 @@ async def served(answer: Answer) -> AsyncIterator[GatheringRedis]:
 
 
 async def test_trips_follow_each_other_and_answers_come_in_pieces() -> None:
-    asked: list[bytes] = []
+    """Two trips are under way at most; what is asked meanwhile goes with the next one."""
+    happened: list[bytes] = []
+    pieces = {
+        b"zero": [b"$4\r\nzero\r\n"],
+        b"two": [b"$3\r\non", b"e\r\n$3\r\ntwo\r", b"\n"],
+        b"four": [b"", b"", b"", b"$5\r\nthree\r\n$4\r\nfour\r\n"],
+    }
 
     def answer(_: int, command: list[bytes], writer: asyncio.StreamWriter) -> None:
-        asked.append(command[1])
-        if len(asked) == 3:
-            loop = asyncio.get_running_loop()
-            for number, piece in enumerate((b"$3\r\non", b"e\r\n$3\r\ntwo\r", b"\n$5\r\nthree\r\n")):
-                loop.call_later(0.01 * number, writer.write, piece)
+        def write(piece: bytes) -> None:
+            happened.append(piece)
+            writer.write(piece)
+
+        happened.append(command[1])
+        for number, piece in enumerate(pieces.get(command[1], ())):
+            asyncio.get_running_loop().call_later(0.02 * number, write, piece)
 
     async with served(answer) as client:
+        assert await client.execute_command("ECHO", "zero") == b"zero", "the connection is open"
         answers = []
-        for text in ("one", "two", "three"):
+        for text in ("one", "two", "three", "four"):
             answers.append(asyncio.ensure_future(client.execute_command("ECHO", text)))
             await asyncio.sleep(0)
-        assert await asyncio.gather(*answers) == [b"one", b"two", b"three"]
+        assert await asyncio.gather(*answers) == [b"one", b"two", b"three", b"four"]
+    first_answered = happened.index(pieces[b"two"][1])
+    assert happened.index(b"two") < first_answered < happened.index(b"three")
 
 
 async def test_a_server_that_does_not_answer_is_given_up_and_asked_anew() -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from litestar import Litestar
 
 from gateway.express import Express
+from gateway.hall.hall import Rendered
+from gateway.search.catalogue import Search
+from gateway.search.held import HeldCatalogue
 
+NOW = dt.datetime(2027, 6, 12, tzinfo=dt.UTC)
 ID = "0192f0c5-7d1e-7a3b-8c4d-5e6f7a8b9c0d"
 CALLS = [
     ("POST", "/api/reserve", b'{"eventId":1,"bestAvailable":{"ticketTypeId":1,"quantity":1}}'),
@@ -36,7 +42,33 @@ UNUSUAL = [
     ("GET", "/api/queue/1", b"token=x"),
     ("DELETE", "/api/queue/1", b""),
     ("OPTIONS", "/api/reserve", b""),
-    ("GET", "/api/events", b""),
+    *(
+        ("GET", "/api/events", query)
+        for query in (
+            b"q=",
+            b"q=a&q=b",
+            b"q=a&",
+            b"q=%ff",
+            b"q=%00",
+            b"q=%zz",
+            b"q=" + b"a" * 201,
+            b"sort=best",
+            b"limit=0",
+            b"limit=101",
+            b"limit=020",
+            b"facets=1",
+            b"available=True",
+            b"from=2027-06-12T19:30:00Z",
+            b"unknown=1",
+        )
+    ),
+]
+SEARCHES = [
+    b"",
+    b"q=nachtflug",
+    b"sort=relevance&facets=true&q=Zo%C3%AB+%2B%20caf%C3%A9",
+    b"q=%E5%A4%9C&venue=halle&town=K%C3%B6ln&tag=hip-hop&limit=100&available=true&suggest=false&sort=date",
+    b"limit=7&facets=false&cursor=WyJkYXRlIiwiMjAyNy0wNi0xMlQxOTozMDowMFoiLDAsIjIwMjctMDYtMTJUMTk6MzA6MDBaIiwxLHRydWVd",
 ]
 
 Answer = tuple[int, dict[bytes, bytes], bytes]
@@ -58,7 +90,7 @@ def scope_of(method: str, path: str, query: bytes = b"", *headers: tuple[bytes, 
     }
 
 
-def answer_of(app: Litestar, method: str, path: str, body: bytes) -> Answer:
+def answer_of(app: Litestar, method: str, path: str, body: bytes, query: bytes = b"") -> Answer:
     """What the application answers, apart from the request's id."""
     sent: list[Any] = []
 
@@ -69,7 +101,7 @@ def answer_of(app: Litestar, method: str, path: str, body: bytes) -> Answer:
         sent.append(message)
 
     given = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))) if body else ()
-    asyncio.run(app(scope_of(method, path, b"", *given), receive, send))  # type: ignore[arg-type]
+    asyncio.run(app(scope_of(method, path, query, *given), receive, send))  # type: ignore[arg-type]
     start, *rest = sent
     headers = dict(start["headers"])
     assert len(headers.pop(b"x-request-id")) >= 8
@@ -105,3 +137,29 @@ def test_what_is_unusual_is_left_to_litestar(app: Litestar, method: str, path: s
 
     express = Express(app, app.state["services"])
     assert not asyncio.run(express.answers(scope_of(method, path, query), untouched, untouched))
+
+
+@pytest.mark.parametrize("query", SEARCHES)
+def test_both_ways_search_for_the_same(app: Litestar, monkeypatch: pytest.MonkeyPatch, query: bytes) -> None:
+    asked: list[Search] = []
+    ways: list[bool] = []
+    real = Express.answers
+
+    async def noted(self: HeldCatalogue, ask: Search) -> Rendered:
+        asked.append(replace(ask, now=NOW))
+        return Rendered(0, 0.0, b"{}")
+
+    async def short(self: Express, *args: Any) -> bool:
+        ways.append(await real(self, *args))
+        return ways[-1]
+
+    async def declines(self: Express, *args: Any) -> bool:
+        return False
+
+    monkeypatch.setattr(HeldCatalogue, "answer", noted)
+    monkeypatch.setattr(Express, "answers", short)
+    answered = answer_of(app, "GET", "/api/events", b"", query)
+    monkeypatch.setattr(Express, "answers", declines)
+    assert answer_of(app, "GET", "/api/events", b"", query) == answered
+    assert (answered[0], ways) == (200, [True])
+    assert asked[0] == asked[1]

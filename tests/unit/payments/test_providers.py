@@ -13,7 +13,7 @@ import stripe
 
 from gateway.pages.paying import STRIPE_SCRIPT
 from payments.minor_units import from_decimal, from_stripe, to_decimal, to_stripe
-from payments.mollie_provider import MollieProvider
+from payments.mollie_provider import MollieProvider, due_date
 from payments.provider import (
     AlreadySettledError,
     Answer,
@@ -220,10 +220,10 @@ async def test_stripe_takes_debits_where_the_event_waits_for_banks_and_closes_wh
             (True, "USD", ["card"]),
             (False, "EUR", ["card"]),
         ):
-            ask = PaymentAsk(7, uuid.uuid4(), PRICE, currency, may_take_days=waits)
+            ask = PaymentAsk(7, uuid.uuid4(), PRICE, currency, term_hours=72 * waits)
             opened = await provider.open(ask)
             assert books.intents[opened.provider_ref]["payment_method_types"] == methods
-        ask = PaymentAsk(7, uuid.uuid4(), PRICE, "EUR", may_take_days=True)
+        ask = PaymentAsk(7, uuid.uuid4(), PRICE, "EUR", term_hours=72)
         opened = await provider.open(ask)
         there = await provider.open_there(dataclasses.replace(ask, provider_ref=opened.provider_ref))
         paid = dataclasses.replace(ask, provider_ref=there.provider_ref)
@@ -235,6 +235,33 @@ async def test_stripe_takes_debits_where_the_event_waits_for_banks_and_closes_wh
         books.pay(str(ask.payment_id))
         assert (await provider.look(paid)).standing is Standing.CLOSED
         await provider.end()
+
+
+async def test_mollie_takes_bank_transfers_where_the_event_waits_for_banks() -> None:
+    books = MollieBooks()
+    with serving(books) as address:
+        provider = mollie_at(address)
+        for hours, currency, is_taken in ((72, "EUR", True), (72, "CHF", False), (0, "EUR", False)):
+            ask = PaymentAsk(7, uuid.uuid4(), PRICE, currency, term_hours=hours)
+            opened = await provider.open(ask)
+            assert ("banktransfer" in books.payments[opened.provider_ref]["methods"]) is is_taken
+        ends = {}
+        for end in (books.pay, books.refuse, None):
+            ask = PaymentAsk(7, uuid.uuid4(), PRICE, "EUR", term_hours=72)
+            ask = dataclasses.replace(ask, provider_ref=(await provider.open(ask)).provider_ref)
+            assert (await provider.look(ask)).standing is Standing.OPEN, "the fan has not chosen yet"
+            books.delay(str(ask.payment_id))
+            assert (await provider.look(ask)).standing is Standing.PROCESSING
+            if end is not None:
+                end(str(ask.payment_id))
+            ends[end] = (await provider.look(ask) if end else await provider.close(ask)).standing
+        assert ends == {books.pay: Standing.CAPTURED, books.refuse: Standing.CLOSED, None: Standing.CLOSED}
+        await provider.end()
+
+
+@pytest.mark.parametrize(("hours", "day"), [(1, 2), (24, 2), (48, 2), (71, 3), (72, 3), (480, 20)])
+def test_a_transfer_to_mollie_is_due_on_the_day_before_the_term_ends(hours: int, day: int) -> None:
+    assert due_date(dt.datetime(2026, 12, 1, 9, tzinfo=dt.UTC), hours) == dt.date(2026, 12, day)
 
 
 async def test_nobody_there_is_a_provider_that_is_away() -> None:

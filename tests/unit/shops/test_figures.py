@@ -11,7 +11,16 @@ import pytest
 from db.shops.model import Shop
 from gateway.line.autopilot import sight_of_shop
 from waiting_room.autopilot import Steering, start, steer
-from waiting_room.shop_figures import FRESH_SECONDS, Figures, Look, Pushed, figures_of
+from waiting_room.shop_figures import (
+    DOWN_LOOKS_LEAST,
+    FRESH_SECONDS,
+    REST_SECONDS_MAX,
+    Figures,
+    Look,
+    Pushed,
+    figures_of,
+    rest_seconds,
+)
 
 NOW = 1_000_000.0
 TARGET_MS = 1000
@@ -26,10 +35,18 @@ def figures(found: Figures | None) -> Figures:
     return found
 
 
-def test_a_single_slow_look_of_twenty_changes_nothing_and_two_do() -> None:
+def test_a_single_slow_look_changes_nothing_and_two_do() -> None:
     assert figures(figures_of(looks(*[100] * 19, 5000), None, NOW)).p95_ms == 100
     assert figures(figures_of(looks(*[100] * 18, 5000, 5000), None, NOW)).p95_ms == 5000
-    assert figures(figures_of(looks(100, 900), None, NOW)).p95_ms == 900, "of few, the slowest"
+    assert figures(figures_of(looks(*[100] * 5, 5000), None, NOW)).p95_ms == 100
+    assert figures(figures_of(looks(*[100] * 4, 5000), None, NOW)).p95_ms == 5000, "of few, the slowest"
+
+
+def test_looks_leave_a_slow_shop_to_its_fans() -> None:
+    assert rest_seconds(50, 1.0) == pytest.approx(0.95), "once a second"
+    assert rest_seconds(1000, 1.0) == 4.0, "a fifth of the time"
+    assert rest_seconds(5000, 1.0) == 10.0
+    assert DOWN_LOOKS_LEAST * (REST_SECONDS_MAX + 5) < FRESH_SECONDS, "a shop that is down is seen to be"
 
 
 def test_the_worse_of_both_sources_counts() -> None:
@@ -69,13 +86,16 @@ class _Counts:
     waiting: int
     slots_free: int
     steering: Steering | None
+    admitted: int = 20
     pace: _Pace = field(default_factory=_Pace)
 
 
-def seen(last: Steering, found: Figures | None, *, probe_url: str = "", waiting: int = 10) -> Steering:
+def seen(
+    last: Steering, found: Figures | None, *, probe_url: str = "", waiting: int = 10, admitted: int = 20
+) -> Steering:
     """The next steering of a shop with these figures."""
     at = last.at_seconds + 1
-    counts: Any = _Counts(1000 * at, waiting, 100, last)
+    counts: Any = _Counts(1000 * at, waiting, 100, last, admitted)
     shop = Shop(origin="https://shop.example", probe_url=probe_url, target_ms=TARGET_MS)
     return steer(last, sight_of_shop(counts, shop, found), 600, TARGET_MS)
 
@@ -103,7 +123,13 @@ def test_far_over_its_target_the_door_is_slowed_at_once() -> None:
     over = seen(first, figures_of(looks(*[2 * TARGET_MS] * 20), None, NOW))
     assert over.cause == "slowed"
     assert over.rate_per_minute == pytest.approx(first.rate_per_minute * 0.92 * 2 / 3)
-    assert seen(first, figures_of(looks(*[4 * TARGET_MS] * 20), None, NOW)).rate_per_minute == 0
+    far_over = figures_of(looks(*[4 * TARGET_MS] * 20), None, NOW)
+    assert seen(first, far_over).rate_per_minute == 0
+    assert seen(first, far_over, admitted=0).rate_per_minute == pytest.approx(first.rate_per_minute * 0.92 / 2), (
+        "a shop that is slow without fans does not shut them out for good"
+    )
+    down = figures_of(looks(*[5000] * 5, failed=5), None, NOW)
+    assert seen(first, down, admitted=0).rate_per_minute == 0
 
 
 @dataclass
@@ -136,17 +162,21 @@ class ModelShop:
 def test_a_modelled_shop_is_kept_near_what_it_bears(*, pushes: bool) -> None:
     shop = ModelShop(per_second=100.0)
     last, latest, took, rates, served = start(1200, NOW), [150.0], 0.0, [], []
+    seen_looks, next_look_at = [Look(NOW, 150.0, False)], NOW
     for second in range(2000):
         at = NOW + second
         recent = latest[-20:]
         requests = round(min(shop.per_second, sum(shop.visitors[-120:]) / shop.thinks_seconds))
         pushed = Pushed(at, sorted(recent)[-2] if len(recent) > 1 else recent[0], 10 * requests, 0, 10)
-        found = figures_of([] if pushes else [Look(at, ms, False) for ms in recent], pushed if pushes else None, at)
-        counts: Any = _Counts(1000 * at, 100_000, 1000, last, _Pace(last.rate_per_minute))
+        found = figures_of([] if pushes else seen_looks[-20:], pushed if pushes else None, at)
+        counts: Any = _Counts(1000 * at, 100_000, 1000, last, pace=_Pace(last.rate_per_minute))
         room = Shop(origin="https://shop.example", target_ms=TARGET_MS)
         last = steer(last, sight_of_shop(counts, room, found), 1200, TARGET_MS)
         took = shop.second(last.rate_per_minute / 60)
         latest.append(took)
+        if at >= next_look_at:
+            seen_looks.append(Look(at, took, False))
+            next_look_at = at + took / 1000 + rest_seconds(took, 1.0)
         rates.append(last.rate_per_minute)
         served.append(took)
     settled = slice(1200, None)
