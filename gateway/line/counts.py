@@ -36,16 +36,19 @@ AskedCounts = RoomCounts | asyncio.Task[RoomCounts] | None
 @dataclass(slots=True)
 class _Remembered:
     """Counts that were read at ``read_at`` (monotonic clock). ``holds_end`` is the stock's version, and the end of the
-    last hold at that version in ms.
+    last hold at that version in ms. ``renewed_at``: when news of fans last had them read before their time.
     """
 
     counts: RoomCounts
     read_at: float
     holds_end: tuple[int, int]
+    renewed_at: float = -math.inf
 
 
 class Counts:
-    """The counts of all rooms, each remembered for `COUNTS_SECONDS` or until news of its room arrives.
+    """The counts of all rooms, each remembered for `COUNTS_SECONDS` or until news of its room arrives. Of a room whose
+    fans are told something all the time, news ends that once in `COUNTS_SECONDS`: a hundred gateways that read the
+    counts at each tick of such a room would take a fifth of a core of Redis.
 
     Args:
         grace_seconds: how long past its end a hold keeps its seats.
@@ -110,7 +113,9 @@ class Counts:
         counts = await self._with_forecast(event_id, await self._line.counts(event_id))
         holds_end = await self._holds_end(event_id, counts.stock)
         counts = dataclasses.replace(counts, holds_end_at_ms=holds_end[1])
-        self._remembered[event_id] = _Remembered(counts, time.monotonic(), holds_end)
+        before = self._remembered.get(event_id)
+        renewed_at = -math.inf if before is None else before.renewed_at
+        self._remembered[event_id] = _Remembered(counts, time.monotonic(), holds_end, renewed_at)
         return counts
 
     async def _with_forecast(self, event_id: int, counts: RoomCounts) -> RoomCounts:
@@ -141,11 +146,16 @@ class Counts:
             return NO_HOLDS_END
         return stock.version, 0 if ends_at is None else to_ms(ends_at)
 
-    def _forget(self, event_id: int) -> None:
+    def _forget(self, event_id: int, by_fans: bool = False) -> None:
         remembered = self._remembered.get(event_id)
         if remembered is None:
             return
-        if event_id in self._rooms.rows:
-            remembered.read_at = -math.inf
-        else:
+        if event_id not in self._rooms.rows:
             del self._remembered[event_id]
+            return
+        if by_fans:
+            now = time.monotonic()
+            if now - remembered.renewed_at < COUNTS_SECONDS:
+                return
+            remembered.renewed_at = now
+        remembered.read_at = -math.inf

@@ -68,7 +68,7 @@ class RoomRegistry:
         self.commitments: dict[int, Commitment] = {}
         self._opened: set[int] = set()
         self._roomless_until: dict[int, float] = {}
-        self._on_stale: list[Callable[[int], None]] = []
+        self._on_stale: list[Callable[[int, bool], None]] = []
         self._readings: set[asyncio.Task[None]] = set()
 
     @property
@@ -78,18 +78,20 @@ class RoomRegistry:
 
     # -- what other services remember of a room
 
-    def on_stale(self, forget: Callable[[int], None]) -> None:
-        """Have ``forget`` called with an event's id whenever something in its room changed, or the room is gone."""
+    def on_stale(self, forget: Callable[[int, bool], None]) -> None:
+        """Have ``forget`` called whenever something in a room changed, or the room is gone: with the event's id, and
+        whether fans were told something and nothing else changed.
+        """
         self._on_stale.append(forget)
 
-    def mark_stale(self, event_id: int) -> None:
+    def mark_stale(self, event_id: int, *, by_fans: bool = False) -> None:
         """Have this process forget what it remembers of the room, because something in it has just changed."""
         for forget in self._on_stale:
-            forget(event_id)
+            forget(event_id, by_fans)
 
     def on_news(self, news: News) -> None:
         """Take a message about a change in a room; if its configuration changed, read it from Postgres."""
-        self.mark_stale(news.event)
+        self.mark_stale(news.event, by_fans=news.config is None)
         if news.config is not None and news.event in self.rows:
             task = asyncio.get_running_loop().create_task(self._read_changed(news.event, news.config))
             self._readings.add(task)

@@ -67,6 +67,13 @@ async def test_news_of_a_room_renews_its_row_and_its_counts_without_any_stream(
         after = await counts.of(event_id)
         assert after is not None
         assert after.waiting == 1
+        await line.join(event_id, 8)
+        rooms.on_news(News(event=event_id, waiting=[8]))
+        assert await counts.of(event_id) is after, "news that come closely are waited for"
+        rooms.mark_stale(event_id)
+        at_once = await counts.of(event_id)
+        assert at_once is not None
+        assert at_once.waiting == 2, "what this process did itself is seen at once"
 
         async with engine.begin() as connection:
             changed = await steer(connection, event_id, Ask(dials={"message": "Rain"}), "Ada", "")
