@@ -133,7 +133,7 @@ def edge_(
 @app.command("shop")
 def shop_(
     fans: Annotated[int, typer.Option(min=1, help="Who come to doors.")] = 5_000,
-    visitors: Annotated[int, typer.Option(min=1, help="Of them, who are in the shop at a time.")] = 40,
+    visitors: Annotated[int, typer.Option(min=1, help="Of them, who are in the shop at a time.")] = 16,
     arrive_seconds: Annotated[float, typer.Option(min=0, help="They come within so long.")] = 60.0,
     minutes: Annotated[float, typer.Option(min=0.2, help="Of each of the two sales, at most.")] = 6.0,
     proxy: Annotated[Proxy, typer.Option(help="What stands before the shop.")] = "nginx",

@@ -20,6 +20,7 @@ from bench.servers import ROOT, Program, System
 
 Proxy = Literal["nginx", "caddy"]
 FILES: Final = ROOT / "deploy" / "gate"
+ANSWER_SECONDS_MAX: Final = 30
 
 
 def start_proxy(system: System, proxy: Proxy, shop: PretixSite, gateway: int | None, event_id: int = 0) -> Program:
@@ -36,16 +37,18 @@ def start_proxy(system: System, proxy: Proxy, shop: PretixSite, gateway: int | N
     folder.mkdir()
     make = _nginx if proxy == "nginx" else _caddy
     program = started(system, proxy, make(folder, port, shop, gateway, event_id), folder, dict(os.environ), port)
-    until = time.monotonic() + READY_SECONDS_MAX
-    while time.monotonic() < until:
+    until, said = time.monotonic() + READY_SECONDS_MAX, ""
+    while time.monotonic() < until and program.process.poll() is None:
         try:
-            # Neither the check nor the shop has such a file.
-            urllib.request.urlopen(urllib.request.Request(shop.url + "/static/none"), timeout=30)
+            # Neither the check nor the shop has such a file. Any answer of the shop's is one by the proxy.
+            with urllib.request.urlopen(shop.url + "/static/none", timeout=ANSWER_SECONDS_MAX):
+                return program
         except urllib.error.HTTPError:
             return program
-        except OSError:
+        except OSError as error:
+            said = str(error)
             time.sleep(0.1)
-    raise RuntimeError(f"{proxy} was not ready:\n{last_lines(program.log)}")
+    raise RuntimeError(f"{proxy} was not ready ({said}):\n{last_lines(program.log)}")
 
 
 def _nginx(folder: Path, port: int, shop: PretixSite, gateway: int | None, event_id: int) -> list[str]:
