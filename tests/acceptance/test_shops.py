@@ -99,14 +99,14 @@ def test_a_shop_pushes_its_figures_by_a_token_that_can_do_nothing_else(
         "at": "", "fresh": True, "p95Ms": 420, "asked": 1840, "failed": 3, "perSecond": 184, "source": "pushed"
     }  # fmt: skip
 
-    # The autopilot takes them: far over the target it says so, and slows the door.
+    # The autopilot takes them: far over the target it says so, and slows the door; with nobody inside not to nothing.
     assert pushes.post(f"{path}/figures", {**figures, "p95Ms": 9000}).status == 204
     assert owner.call("PATCH", f"/api/ops/rooms/{event_id}", {"autopilot": True}).status == 200
 
     def slowed() -> bool:
         now = owner.get(path).json
         is_told = now["autopilotWhy"].startswith("slowed: p95 9000 ms over the 1000 ms target")
-        return bool(is_told and now["rateNowPerMinute"] == 0)
+        return bool(is_told and 0 < now["rateNowPerMinute"] <= shop["ratePerMinute"] / 2)
 
     await_that(slowed, what="the autopilot's word")
 
