@@ -71,8 +71,13 @@ def test_a_sale_goes_on_while_its_event_is_moved(sale: Sale, jobs: redis.Redis, 
 def test_the_number_of_lanes_changes_while_an_event_is_sold(
     sale: Sale, jobs: redis.Redis, connection: psycopg.Connection
 ) -> None:
-    with pytest.raises(LaneRefusedError, match="lane 2 has no worker"):
-        set_count(connection, jobs, LANES, LANES + 1, "a test")
+    def refused() -> str:
+        with pytest.raises(LaneRefusedError) as refusal:
+            set_count(connection, jobs, LANES, LANES + 1, "a test")
+        return str(refusal.value)
+
+    # Until its worker has started, the first lane is what is lacking.
+    await_that(lambda: "lane 2 has no worker" in refused(), what="the lanes of the site are worked on")
     with sale.rush("the number of lanes lowered and raised") as rush:
         rush.await_normal()
         for count in (1, LANES):

@@ -234,7 +234,7 @@ def runs(site: Site, people: People, tmp_path_factory: pytest.TempPathFactory) -
             people.fan,
             *("--phases", "stateful", "-n", "50"),
             *(word for operation in WAY for word in ("--include-name", operation)),
-            seed=2,  # With 1 the draws of today's description never reserve as a fan who is admitted.
+            seed=3,  # With 1 and 2 the draws of today's description never join as the fan.
         ),
         "operator": start(
             site,
