@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from typing import Final
 
 import msgspec
@@ -14,6 +15,9 @@ from payments.notices import TEST_SIGNATURE, test_signature
 
 LOOK_SECONDS: Final = 0.05
 NOTICES_AT_ONCE: Final = 16
+AGAIN_SECONDS: Final = 1.0
+"""Providers send a notice again that was not answered by 200, though later than this."""
+TRIES_MAX: Final = 60
 PAY: Final = """
 UPDATE provider_intent i
    SET state = 'captured', captured_amount = i.amount
@@ -33,6 +37,7 @@ class Bank:
         self._gateway = gateway
         self._end = threading.Event()
         self._failure: BaseException | None = None
+        self.sent_again: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
@@ -65,7 +70,12 @@ class Bank:
 
     async def _notify(self, turn: asyncio.Semaphore, body: bytes) -> None:
         signed = f"{TEST_SIGNATURE}: {test_signature(SECRET, body)}"
-        async with turn:
-            status, _ = await answer_of(self._gateway, request("POST", "/api/payments/test/notices", signed, body=body))
-        if status != 200:
-            raise RuntimeError(f"a notice was answered {status}")
+        notice = request("POST", "/api/payments/test/notices", signed, body=body)
+        for _ in range(TRIES_MAX):
+            async with turn:
+                status, answer = await answer_of(self._gateway, notice)
+            if status == 200:
+                return
+            self.sent_again[f"{status} {answer[:200]!r}"] += 1
+            await asyncio.sleep(AGAIN_SECONDS)
+        raise RuntimeError(f"a notice was not taken in {TRIES_MAX} tries: {self.sent_again}")

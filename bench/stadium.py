@@ -251,6 +251,7 @@ def run(
                 profiles.append(Profile(pid, system.folder, PROFILE_SECONDS, name=what))
     if bank is not None:
         bank.close()
+        say(f"notices that the bank sent again: {dict(bank.sent_again) or 'none'}")
     for one in profiles:
         console.print(one.text(), highlight=False, markup=False)
     sales = [crowd.result() for crowd in crowds]
