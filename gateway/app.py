@@ -239,7 +239,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
         exception_handlers=EVERYWHERE,
         request_class=StrictRequest,
         logging_config=None,
-        lifespan=[lifespan],
+        lifespan=[lifespan, *([look.assets.making_brotli] if settings.site.production else [])],
         request_max_body_size=settings.body.bytes_max,
         openapi_config=openapi_config(_details(), settings.limit.seats_per_request_max, site.origin + site.root),
     )

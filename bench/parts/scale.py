@@ -127,7 +127,8 @@ class SimulatedGateway:
         self.client.connection_pool.connection_kwargs["socket_timeout"] = WAIT_SECONDS_MAX
         self.line = Line(self.client)
         self.rooms = RoomRegistry(engine, self.line, LineSettings(connected_seconds=CONNECTED_SECONDS))
-        self.counts = Counts(engine, self.line, self.rooms, 15)
+        # In slow motion, too, they are read once in a simulated second.
+        self.counts = Counts(engine, self.line, self.rooms, 15, now=lambda: shown.now)
         tokens = Tokens("a secret of the simulator alone", place_seconds=3600, hold_seconds=600)
         self.places = Places(self.rooms, tokens, lambda _: time.time())
         restoring = Restoring(engine, self.line, self.rooms, 600)

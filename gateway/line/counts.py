@@ -7,6 +7,7 @@ import dataclasses
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -52,9 +53,19 @@ class Counts:
 
     Args:
         grace_seconds: how long past its end a hold keeps its seats.
+        now: a clock in seconds that only goes on.
     """
 
-    def __init__(self, engine: AsyncEngine, line: Line, rooms: RoomRegistry, grace_seconds: int) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        line: Line,
+        rooms: RoomRegistry,
+        grace_seconds: int,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._now = now
         self._grace_seconds = grace_seconds
         self._engine = engine
         self._line = line
@@ -68,7 +79,7 @@ class Counts:
         Meanwhile other questions may leave for Redis together with it.
         """
         remembered = self._remembered.get(event_id)
-        if remembered is not None and time.monotonic() - remembered.read_at < COUNTS_SECONDS:
+        if remembered is not None and self._now() - remembered.read_at < COUNTS_SECONDS:
             return remembered.counts
         return self._reading(event_id) if event_id in self._rooms.rows else None
 
@@ -115,7 +126,7 @@ class Counts:
         counts = dataclasses.replace(counts, holds_end_at_ms=holds_end[1])
         before = self._remembered.get(event_id)
         renewed_at = -math.inf if before is None else before.renewed_at
-        self._remembered[event_id] = _Remembered(counts, time.monotonic(), holds_end, renewed_at)
+        self._remembered[event_id] = _Remembered(counts, self._now(), holds_end, renewed_at)
         return counts
 
     async def _with_forecast(self, event_id: int, counts: RoomCounts) -> RoomCounts:
@@ -154,7 +165,7 @@ class Counts:
             del self._remembered[event_id]
             return
         if by_fans:
-            now = time.monotonic()
+            now = self._now()
             if now - remembered.renewed_at < COUNTS_SECONDS:
                 return
             remembered.renewed_at = now

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import hashlib
 import mimetypes
 import re
+from collections.abc import AsyncIterator
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -42,7 +44,7 @@ class Asset:
 
     async def brotli(self) -> bytes:
         """The file in Brotli at its best, an eighth smaller than gzipped. That takes up to a fifth of a second, so a
-        thread does it, once, when the file is first asked for.
+        thread does it, once: when the file is first asked for, or before (`Assets.making_brotli`).
         """
         if self._brotli is None:
             self._brotli = asyncio.ensure_future(asyncio.to_thread(brotli.compress, self.plain, brotli.MODE_TEXT))
@@ -91,12 +93,32 @@ class Assets:
         self.version = digest.hexdigest()[:12]
 
     def make_all(self) -> None:
-        """Make every file in every language, plain and gzipped. Brotli takes longer, and waits to be asked for."""
+        """Make every file in every language, plain and gzipped. Brotli takes longer, and follows while the process
+        serves (`making_brotli`).
+        """
         for language in OTHERS:
             for name in self._with_texts:
                 self.find(self.version, _in(language, name))
         for asset in (*self._files.values(), *self._spoken.values()):
             _ = asset.gzipped
+
+    @contextlib.asynccontextmanager
+    async def making_brotli(self, _: object = None) -> AsyncIterator[None]:
+        """Meanwhile make every file that there is in Brotli, one after another with rests as long as the work, because
+        a gateway that has just started serves too.
+        """
+        making = asyncio.create_task(self._make_brotli())
+        try:
+            yield
+        finally:
+            making.cancel()
+
+    async def _make_brotli(self) -> None:
+        loop = asyncio.get_running_loop()
+        for asset in (*self._files.values(), *self._spoken.values()):
+            began = loop.time()
+            await asset.brotli()
+            await asyncio.sleep(loop.time() - began)
 
     def address(self, name: str) -> str:
         """Where a page finds a file, in the page's language where it has one.

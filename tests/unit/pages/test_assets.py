@@ -38,6 +38,15 @@ async def test_a_file_is_made_in_brotli_once_for_all_who_ask_at_a_time(assets: A
     assert len(made[0]) < 0.9 * len(script.gzipped)
 
 
+async def test_all_files_are_made_in_brotli_before_anybody_asks() -> None:
+    beforehand = Assets(FOLDER / "static")
+    async with beforehand.making_brotli(), asyncio.timeout(60):
+        while any(not isinstance(one._brotli, bytes) for one in beforehand._files.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    script = beforehand.named("event/main.js")
+    assert brotli.decompress(await script.brotli()) == script.plain
+
+
 @pytest.mark.parametrize(
     "name", ["event/main.en.js", "event/main.xx.js", "admit.de.css", "vendor/uPlot.iife.min.de.js", "de.js", ".de.js"]
 )
