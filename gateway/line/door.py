@@ -55,7 +55,7 @@ class Door:
         self._apart = Apart(AWAY_SECONDS_MAX)
         rooms.on_stale(self._wake)
 
-    def _wake(self, event_id: int, by_fans: bool = False) -> None:
+    def _wake(self, event_id: int, _by_fans: bool) -> None:
         """Have an empty room's next tick done at once, because fans may have come to it."""
         if event_id in self._is_empty:
             self._is_empty.discard(event_id)

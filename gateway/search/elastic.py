@@ -11,7 +11,7 @@ from elasticsearch import AsyncElasticsearch
 
 from db.search.reading import FACET_VALUES_MAX, Facets
 from gateway.search.catalogue import Search, Sort
-from gateway.search.moments import EPOCH, MICROSECOND
+from gateway.search.moments import moment
 from gateway.search.queries import (
     Pass,
     aggregations,
@@ -95,7 +95,7 @@ class Index:
 
 def _hit(hit: Mapping[str, Any], by_score: bool) -> Hit:
     *score, date_us, event_id = hit["sort"]
-    return Hit(event_id, int(score[0]) if by_score else 0, EPOCH + date_us * MICROSECOND)
+    return Hit(event_id, int(score[0]) if by_score else 0, moment(date_us))
 
 
 def _facets(answer: Mapping[str, Any]) -> Facets:

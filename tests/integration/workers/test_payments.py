@@ -507,17 +507,27 @@ async def _reconciled(till: Till) -> Any:
         await provider.end()
 
 
+def _with_cashier_alone(till: Till, **further: str) -> str:
+    """A pool, and a cashier alone that is there again at once when it is killed; gives the provider's name.
+
+    Args:
+        further: settings of the cashier.
+    """
+    names = till.lanes.environ["ADMITONE_PAYMENT_PROVIDERS"]
+    with_cashier = {**till.lanes.environ, **AT_ONCE, **further}
+    till.lanes.environ = {**till.lanes.environ, "ADMITONE_PAYMENT_PROVIDERS": ""}
+    pool(till)
+    till.lanes.environ = with_cashier
+    till.lanes.cashier()
+    return names
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_two_hundred_runs_of_a_cashier_killed_at_random_points(each_till: Till) -> None:
     """Lost, doubled and overcharged are 0, and no invoice's number is missing. Only the cashier dies: it is quick."""
     till = each_till
-    names = till.lanes.environ["ADMITONE_PAYMENT_PROVIDERS"]
-    with_cashier = {**till.lanes.environ, **AT_ONCE, "ADMITONE_INVOICE_SELLER": "Kulturhalle"}
-    till.lanes.environ = {**till.lanes.environ, "ADMITONE_PAYMENT_PROVIDERS": ""}
-    pool(till)
-    till.lanes.environ = with_cashier
-    till.lanes.cashier()
+    names = _with_cashier_alone(till, ADMITONE_INVOICE_SELLER="Kulturhalle")
     chance, recovered = random.Random(16), []
     points = [*POINTS[:-1], NUMBERED]
     for _ in range(RUNS):
@@ -560,15 +570,9 @@ def test_two_hundred_runs_of_a_cashier_killed_at_random_points(each_till: Till) 
 
 
 def _with_banks(till: Till) -> str:
-    """A pool, and a cashier alone that is there again at once when it is killed; the event waits for banks."""
-    names = till.lanes.environ["ADMITONE_PAYMENT_PROVIDERS"]
+    """As `_with_cashier_alone`, and the event waits for banks."""
     till.connection.execute("UPDATE room SET payment_term_hours = %s WHERE event_id = %s", (TERM_HOURS, till.event))
-    with_cashier = {**till.lanes.environ, **AT_ONCE}
-    till.lanes.environ = {**till.lanes.environ, "ADMITONE_PAYMENT_PROVIDERS": ""}
-    pool(till)
-    till.lanes.environ = with_cashier
-    till.lanes.cashier()
-    return names
+    return _with_cashier_alone(till)
 
 
 @pytest.mark.long
