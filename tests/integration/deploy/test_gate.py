@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import http.server
 import json
@@ -229,6 +230,64 @@ def _envoy(folder: Path, port: int, gateway: int, shop: int, event_id: int) -> l
     return [_found("envoy"), "-c", str(folder / "envoy.yaml"), "--concurrency", "1", "--log-level", "warn"]
 
 
+CLOUDFLARE = """using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "gate", worker = .gate),
+    (name = "internet", worker = .internet),
+    (name = "site", external = (address = "127.0.0.1:SITE_PORT", http = ())),
+    (name = "shop", external = (address = "127.0.0.1:SHOP_PORT", http = ())),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:PORT", http = (), service = "gate")],
+);
+const gate :Workerd.Worker = (
+  modules = [
+    (name = "cloudflare-worker.js", esModule = embed "cloudflare-worker.js"),
+    (name = "verify/admitone-pass.js", esModule = embed "verify/admitone-pass.js"),
+  ],
+  compatibilityDate = "2026-01-01",
+  globalOutbound = "internet",
+);
+const internet :Workerd.Worker = (
+  modules = [(name = "internet.js", esModule = embed "internet.js")],
+  bindings = [(name = "site", service = "site"), (name = "shop", service = "shop")],
+  compatibilityDate = "2026-01-01",
+);
+"""
+INTERNET = """export default {
+  fetch: (request, { site, shop }) => (request.url.startsWith("SITE/") ? site : shop).fetch(request),
+};
+"""
+"""What a Worker at Cloudflare asks of its own zone comes to the shop's server, and not to the Worker again."""
+WORKER_RENEWS_SECONDS = 2
+
+
+def _cloudflare(
+    folder: Path, port: int, gateway: int, shop: int, event_id: int, *, fail_open: bool = True
+) -> list[str]:
+    """Cloudflare's own runtime of Workers, by which their network runs the shipped file too."""
+    shutil.copytree(FILES / "verify", folder / "verify")
+    site = f"http://127.0.0.1:{gateway}"
+    text = (FILES / "cloudflare-worker.js").read_text()
+    for shipped, own in (
+        ('SITE = "https://wait.example"', f'SITE = "{site}"'),
+        ("ROOM = 7;", f"ROOM = {event_id};"),
+        ("FAIL_OPEN = true;", f"FAIL_OPEN = {str(fail_open).lower()};"),
+        ("RENEW_SECONDS = 30;", f"RENEW_SECONDS = {WORKER_RENEWS_SECONDS};"),
+        # This shop has no TLS.
+        ("__Host-admitone_shop_", "admitone_shop_"),
+    ):
+        assert shipped in text
+        text = text.replace(shipped, own)
+    (folder / "cloudflare-worker.js").write_text(text)
+    (folder / "internet.js").write_text(INTERNET.replace("SITE", site))
+    config = CLOUDFLARE
+    for name, value in (("SITE_PORT", gateway), ("SHOP_PORT", shop), ("PORT", port)):
+        config = config.replace(name, str(value))
+    (folder / "workerd.capnp").write_text(config)
+    return [_found("workerd"), "serve", str(folder / "workerd.capnp")]
+
+
 def _found(program: str) -> str:
     return shutil.which(program, path=sysconfig.get_path("scripts")) or shutil.which(program) or ""
 
@@ -239,6 +298,7 @@ PROXIES: dict[str, Callable[[Path, int, int, int, int], list[str]]] = {
     "caddy": _caddy,
     "traefik": _traefik,
     "envoy": _envoy,
+    "workerd": _cloudflare,
 }
 FAIL_CLOSED = {"traefik"}
 """These proxies have no way to let fans through while nobody answers the check."""
@@ -258,7 +318,14 @@ class Front:
 @pytest.fixture(params=["nginx", *(pytest.param(name, marks=pytest.mark.long) for name in PROXIES if name != "nginx")])
 def front(request: pytest.FixtureRequest, services: Services, database_url: str, tmp_path: Path) -> Iterator[Front]:
     """The fast tests run nginx's example, and the long ones every other, where its program is installed."""
-    name: str = request.param
+    with _running(request.param, PROXIES[request.param], services, tmp_path) as front:
+        yield front
+
+
+@contextlib.contextmanager
+def _running(
+    name: str, command: Callable[[Path, int, int, int, int], list[str]], services: Services, tmp_path: Path
+) -> Iterator[Front]:
     if name != "nginx" and not _found(name):
         pytest.skip(f"{name} is not installed")
     port = free_port()
@@ -279,7 +346,7 @@ def front(request: pytest.FixtureRequest, services: Services, database_url: str,
     log = folder / "proxy.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            PROXIES[name](folder, port, gateway_port, shop.port, event_id), stdout=output, stderr=output
+            command(folder, port, gateway_port, shop.port, event_id), stdout=output, stderr=output
         )
     for _ in range(200):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -344,6 +411,9 @@ def test_a_fan_comes_to_the_shop_by_way_of_the_line_and_keeps_both_sites_cookies
     connection.request("POST", f"/gate/{front.event_id}/end", headers={"X-Admitone-Pass": own_pass})
     assert connection.getresponse().status == 200
     connection.close()
+    if front.proxy == "workerd":
+        # It believes a pass that was renewed just now without asking anybody.
+        time.sleep(WORKER_RENEWS_SECONDS)
     assert urlsplit(fan.ask(f"{front.url}/checkout").url).path.startswith("/wait/")
 
     def called() -> bool:
@@ -369,6 +439,22 @@ def test_a_browser_without_cookies_is_told_and_without_the_gateway_the_shop_is_o
         assert page.status >= 500
     else:
         assert page.text == "shop /checkout"
+
+
+@pytest.mark.long
+def test_a_worker_believes_a_fresh_pass_without_asking(services: Services, database_url: str, tmp_path: Path) -> None:
+    with _running("workerd", functools.partial(_cloudflare, fail_open=False), services, tmp_path) as front:
+        fan = Browser()
+        assert _join(fan, fan.ask(f"{front.url}/checkout"), front.event_id).text == "shop /checkout"
+        fan.ask(f"{front.url}/checkout")  # By this the Worker knows our public keys.
+        front.gateway.kill()
+        assert fan.ask(f"{front.url}/checkout").text == "shop /checkout"
+        assert Browser().ask(f"{front.url}/checkout").status == 503
+        fan.agent = "another browser"
+        assert fan.ask(f"{front.url}/checkout").status == 503, "a pass is its browser's alone"
+        fan.agent = AGENT
+        time.sleep(WORKER_RENEWS_SECONDS)
+        assert fan.ask(f"{front.url}/checkout").status == 503, "the pass was to be renewed"
 
 
 def test_a_shop_that_everybody_reaches_refuses_who_comes_past_its_proxy(tmp_path: Path) -> None:
