@@ -98,6 +98,8 @@ def test_fans_wait_at_the_shops_own_host_by_its_banner_or_on_our_page(
     page.goto(f"{url}/{event_id}")
     page.get_by_role("button", name="Join the line").click()
     expect(page.get_by_role("status")).to_contain_text("Place 1 in line.")
+    own_page = page.get_by_role("link", name="Your place in line").get_attribute("href")
+    assert (own_page or "").startswith(f"{site}/wait/{event_id}?to=")
     looks.look(page, "shop-banner")
     # Another fan wants to buy at once, and comes to our whole page at the shop's host.
     waiting = fan.new_page()

@@ -117,6 +117,8 @@ class Banner {
   draw(news) {
     this.place = { ...this.place, ...news };
     const { position, roomState, state = "none" } = this.place;
+    // The waiting page is where a fan leaves the line, is alerted, or takes the place to another device.
+    const toPage = { link: t("Your place in line") };
     if (roomState === "off" || state === "admitted") {
       this.host.hidden = true;
       return this.close();
@@ -124,13 +126,14 @@ class Banner {
     if (state === "called") this.show(t("It’s your turn!"), { link: t("Go in now") });
     else if (state === "closed") this.show(t("The line is closed"));
     else if (state === "lobby") {
-      this.show(t("You are registered. When the sale opens, everyone gets a random place in line."));
+      this.show(t("You are registered. When the sale opens, everyone gets a random place in line."), toPage);
     } else if (NO_PLACE.includes(state)) {
       this.show(state === "expired" ? t("Your turn has passed") : "", { joins: true });
       return this.close();
     } else {
       const wait = waitWords(this.place, roomState === "paused", false);
-      this.show(typeof position === "number" ? t("Place {n} in line. {wait}", { n: count(position), wait }) : wait);
+      const words = typeof position === "number" ? t("Place {n} in line. {wait}", { n: count(position), wait }) : wait;
+      this.show(words, toPage);
     }
     this.listen();
   }
