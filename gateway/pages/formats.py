@@ -18,6 +18,8 @@ from messages.moments import CLOCK
 from messages.money import money_in
 
 SEATS_BACK = dt.timedelta(seconds=30)
+UNSURE = 8
+"""A range of waits whose end is this many times its beginning says no more than its end."""
 
 
 def format_number(number: int) -> str:
@@ -65,6 +67,8 @@ def format_eta(seconds: int | None, least_most: tuple[int, ...] | None = None) -
         return gettext("Between {minutes} minutes and {hours} hours").format(minutes=low, hours=hours)
     if high > 120:
         return gettext("About {low}\u2013{high} hours").format(low=low // 60, high=hours)
+    if high >= UNSURE * low:
+        return gettext("Within {high} minutes, perhaps much sooner").format(high=high)
     return gettext("About {low}\u2013{high} minutes").format(low=low, high=high)
 
 

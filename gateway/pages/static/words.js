@@ -25,6 +25,9 @@ export function clock(ms) {
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
+/** A range whose end is this many times its beginning says no more than its end. */
+const UNSURE = 8;
+
 /**
  * An estimate as a range wide enough to be true.
  * @param {number | null | undefined} seconds
@@ -39,6 +42,7 @@ export function eta(seconds, range) {
   const hours = Math.ceil(high / 60);
   if (high > 120 && low < 60) return t("Between {minutes} minutes and {hours} hours", { minutes: low, hours });
   if (high > 120) return t("About {low}–{high} hours", { low: Math.floor(low / 60), high: hours });
+  if (high >= UNSURE * low) return t("Within {high} minutes, perhaps much sooner", { high });
   return t("About {low}–{high} minutes", { low, high });
 }
 
