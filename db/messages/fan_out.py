@@ -205,8 +205,8 @@ def _untold(what: LiteralString, about: LiteralString, is_due: LiteralString) ->
 
 
 _ENDS_SOON: Final[LiteralString] = """
-           x.state = 'held' AND x.expires_at BETWEEN clock_timestamp() + interval '20 seconds'
-                                                 AND clock_timestamp() + make_interval(secs => %(seconds)s)"""
+           x.state = 'held' AND x.expires_at BETWEEN now() + interval '20 seconds'
+                                                 AND now() + make_interval(secs => %(seconds)s)"""
 
 HOLDS_ENDING: Final[LiteralString] = f"""
 WITH {_untold("reservation", "reservation_id", _ENDS_SOON)}
@@ -218,7 +218,7 @@ SELECT DISTINCT event_id, reservation_id, user_id, expires_at
 
 _REFUSED: Final[LiteralString] = """
            x.state = 'failed' AND x.processing_at IS NOT NULL
-           AND x.ended_at > clock_timestamp() - make_interval(secs => %(useful_seconds)s)"""
+           AND x.ended_at > now() - make_interval(secs => %(useful_seconds)s)"""
 
 BANKS_REFUSED: Final[LiteralString] = f"""
 WITH {_untold("payment", "payment_id", _REFUSED)}

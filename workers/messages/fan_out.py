@@ -14,13 +14,18 @@ import msgspec
 from db.events.time_zones import zone_of
 from db.messages import fan_out as sql
 from db.messages.kinds import MessageKind
+from db.messages.queue import COUNT_DUE
 from db.outbox.kinds import OutboxKind
 from messages.settings import MessageSettings
 from workers.channels.channel import Connection
 
 NEWS_IN_ONE_TURN_MAX: Final = 200
-RECIPIENTS_IN_ONE_STEP_MAX: Final = 500
-"""A statement for more of them keeps one of the database's processors from a sale for a tenth of a second."""
+RECIPIENTS_IN_ONE_STEP_MAX: Final = 128
+"""A statement for so many takes the database some milliseconds, which a sale beside it does not feel."""
+DUE_AHEAD: Final = 256
+"""The next step waits while so many messages are due: an arena's are written as fast as they leave, and no faster. No
+process of messages finds nothing to send meanwhile.
+"""
 LEASE_SECONDS: Final = 120
 HOLDS_IN_ONE_TURN_MAX: Final = 500
 _FIRST_USER: Final = -1
@@ -59,8 +64,9 @@ class _Everybody:
 class FanOut:
     """Writes the messages that follow from what happened.
 
-    What a whole arena is told is written a step at a turn. So mails leave from the first step on, what is more urgent
-    does not wait for the last one, and a sale beside it has the database between two steps.
+    What a whole arena is told is written a step at a turn, and only once hardly anything is left to send. So mails leave
+    from the first step on, what is more urgent does not wait for the last one, and the database's work for an arena is
+    spread over all the time that its mails take.
     """
 
     def __init__(self, settings: MessageSettings) -> None:
@@ -84,8 +90,25 @@ class FanOut:
             await self._done(connection, event_id, outbox_id)
         under_way = list(self._under_way.values())
         for everybody in under_way:
-            await self._next_step(connection, everybody)
+            await self._keep(connection, everybody)
+        if under_way and await self._are_few_due(connection):
+            for everybody in under_way:
+                await self._next_step(connection, everybody)
         return len(rows) + len(under_way)
+
+    @staticmethod
+    async def _are_few_due(connection: Connection) -> bool:
+        found = await connection.execute(COUNT_DUE, {"messages_max": DUE_AHEAD}, prepare=True)
+        row = await found.fetchone()
+        return row is not None and row[0] < DUE_AHEAD
+
+    @staticmethod
+    async def _keep(connection: Connection, everybody: _Everybody) -> None:
+        """Lease the news anew before another process may take it for lost."""
+        if time.monotonic() - everybody.leased_at > LEASE_SECONDS / 4:
+            which = {"outbox_id": everybody.outbox_id, "event_id": everybody.event_id, "lease_seconds": LEASE_SECONDS}
+            await connection.execute(sql.LEASE_NEWS, which, prepare=True)
+            everybody.leased_at = time.monotonic()
 
     @staticmethod
     async def _done(connection: Connection, event_id: int, outbox_id: uuid.UUID) -> None:
@@ -122,10 +145,6 @@ class FanOut:
         if not everybody.statements:
             await self._done(connection, everybody.event_id, everybody.outbox_id)
             return
-        if time.monotonic() - everybody.leased_at > LEASE_SECONDS / 4:
-            which = {"outbox_id": everybody.outbox_id, "event_id": everybody.event_id, "lease_seconds": LEASE_SECONDS}
-            await connection.execute(sql.LEASE_NEWS, which, prepare=True)
-            everybody.leased_at = time.monotonic()
         self._under_way[everybody.outbox_id] = everybody
 
     async def _of_news(self, connection: Connection, event_id: int, kind: OutboxKind, payload: dict[str, Any]) -> None:
