@@ -26,6 +26,8 @@ from db.connections import primary
 from db.events.editing import edit_event
 from db.events.edits import EventEdit
 from db.events.seed import RoomSeed, seed_demo
+from db.messages import fan_out as sql
+from db.messages import queue
 from db.messages.addresses import opened
 from db.messages.kinds import MessageKind
 from db.outbox.deliveries import HAND_OVER
@@ -38,7 +40,7 @@ from tests.factories import SECRET
 from tests.integration.db.world import World
 from tests.providers import Browser, HttpServer, SmtpServer, b64, http_server, smtp_server
 from workers.messages import fan_out
-from workers.messages.process import Told
+from workers.messages.process import _SESSION, Told
 from workers.settings import WorkerSettings
 
 # aiosmtpd leaves its side of talks open when it stops; ours are closed by the provider.
@@ -218,6 +220,39 @@ async def test_an_arena_is_told_a_step_at_a_turn_and_all_of_it_after_a_kill(
             assert len(desk.messages()) % 4 == 0 or len(desk.messages()) == 10
     assert [address for _, address, *_ in desk.messages()] == sorted(f"fan-{fan}@example.org" for fan in range(1, 11))
     assert desk.db.execute("SELECT state FROM delivery WHERE channel = 'message'").fetchall() == [("delivered",)]
+
+
+async def test_an_arena_is_written_no_faster_than_its_mails_leave(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fan_out, "RECIPIENTS_IN_ONE_STEP_MAX", 3)
+    monkeypatch.setattr(fan_out, "DUE_AHEAD", 5)
+    for fan in range(1, 11):
+        desk.contact(f"fan-{fan}@example.org", fan=fan)
+    desk.change(venue="Another arena")
+    desk.hand_over()
+    settings = Settings.load(desk.env).part(WorkerSettings).message
+    connection = await primary.connect_async(desk.env["DATABASE_URL"], "test")
+    async with connection:
+        telling = fan_out.FanOut(settings)
+        for _ in range(4):
+            assert await telling.news(connection), "the news is under way"
+        assert len(desk.messages()) == 6, "a second step, for fewer than five were due; and then none"
+        desk.db.execute("UPDATE message SET due_at = now() + interval '1 minute'")  # as if they were taken to be sent
+        while await telling.news(connection):
+            desk.db.execute("UPDATE message SET due_at = now() + interval '1 minute'")
+    assert len(desk.messages()) == 10
+
+
+def test_statements_find_few_rows_before_a_table_is_known(desk: Desk) -> None:
+    """As a sale begins, tables are empty, and the plans of then serve for a while: they must be good for full ones."""
+    about = {"channels": ["mail", "push"], "kind": "hold_ending", "seconds": 120, "holds_max": 500}
+    connection = desk.db
+    for name, value in _SESSION.items():
+        connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
+    noted = str(connection.execute("EXPLAIN " + queue.NOTE, {"rows": "[]"}).fetchall())
+    assert "using pk_message" in noted
+    assert "ix_message_due" not in noted, "it would find every message that is queued"
+    ending = str(connection.execute("EXPLAIN " + sql.HOLDS_ENDING, about).fetchall())
+    assert ending.count("Index Cond: ((expires_at >= ") == 2, "it would read every open hold"
 
 
 def test_an_offer_of_the_waiting_list_is_told_to_its_fan_alone(desk: Desk, smtp: SmtpServer) -> None:
