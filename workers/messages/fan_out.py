@@ -64,9 +64,9 @@ class _Everybody:
 class FanOut:
     """Writes the messages that follow from what happened.
 
-    What a whole arena is told is written a step at a turn, and only once hardly anything is left to send. So mails leave
-    from the first step on, what is more urgent does not wait for the last one, and the database's work for an arena is
-    spread over all the time that its mails take.
+    What a whole arena is told is written a step at a turn, and only once hardly anything is left to send. So mails
+    leave from the first step on, what is more urgent does not wait for the last one, and the database's work for an
+    arena is spread over all the time that its mails take.
     """
 
     def __init__(self, settings: MessageSettings) -> None:
