@@ -31,7 +31,7 @@ from db.messages import queue
 from db.messages.addresses import opened
 from db.messages.kinds import MessageKind
 from db.outbox.deliveries import HAND_OVER
-from db.outbox.kinds import OutboxKind, PurchaseMade, SeatsOffered
+from db.outbox.kinds import OutboxKind, PurchaseCancelled, PurchaseMade, SeatsOffered
 from db.outbox.writer import insert_news
 from db.sealing.keyring import Keyring, SealedField
 from db.sealing.rows import seal_plain
@@ -524,6 +524,62 @@ def test_only_who_confirmed_the_address_hears_of_a_new_event(desk: Desk, smtp: S
     token = str(smtp.mails[0]["List-Unsubscribe"]).rsplit("/", 2)[1]
     reader = LinkTokens(SECRET).verify_reader(token)
     assert (reader.channel, reader.address, reader.kind) == ("mail", "ada@example.org", MessageKind.NEW_EVENT)
+
+
+async def test_followers_are_walked_once_and_then_only_who_followed_since(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_out, "RECIPIENTS_IN_ONE_STEP_MAX", 2)
+    for number in range(5):
+        follower(desk, f"fan-{number}@example.org", confirmed=True)
+    desk.db.execute(
+        "UPDATE event SET on_sale_at = now() + interval '5 hours', created_at = now() - interval '8 days'"
+        " WHERE event_id = %s",
+        (desk.event_id,),
+    )
+
+    async def told() -> list[str]:
+        """Who is told by one look, as if nobody had been told before."""
+        desk.db.execute("DELETE FROM message")
+        await telling.announcements(connection)
+        while telling.is_telling:
+            await telling.news(connection)
+        return sorted(address.partition("@")[0] for _, address, *_ in desk.messages())
+
+    telling = fan_out.FanOut(Settings.load(desk.env).part(WorkerSettings).message)
+    connection = await primary.connect_async(desk.env["DATABASE_URL"], "test")
+    async with connection:
+        assert await told() == [f"fan-{number}" for number in range(5)]
+        assert await told() == []
+        follower(desk, "late@example.org", confirmed=True)
+        desk.db.execute("UPDATE follower SET confirmed_at = now() WHERE made_at = (SELECT max(made_at) FROM follower)")
+        assert await told() == ["late"]
+
+
+async def test_seats_that_come_back_are_told_once_and_all_their_news_is_done(desk: Desk) -> None:
+    follower(desk, "ada@example.org", confirmed=True)
+    for fan in (1, 2):
+        returned = PurchaseCancelled(
+            event_id=desk.event_id,
+            purchase_id=uuid4(),
+            user_id=fan,
+            seats=0,
+            details=(),
+            refund_amount=0,
+            total_amount=0,
+            currency="EUR",
+            status="cancelled",
+        )
+        desk.db.execute(*insert_news(OutboxKind.PURCHASE_CANCELLED, [returned]))
+    desk.hand_over()
+    telling = fan_out.FanOut(Settings.load(desk.env).part(WorkerSettings).message)
+    connection = await primary.connect_async(desk.env["DATABASE_URL"], "test")
+    async with connection:
+        while await telling.news(connection):
+            pass
+    assert [row[:2] for row in desk.messages()] == [("returned_tickets", "ada@example.org")]
+    done = desk.db.execute("SELECT state, count(*) FROM delivery WHERE channel = 'message' GROUP BY state").fetchall()
+    assert done == [("delivered", 2)]
 
 
 def test_a_development_site_keeps_what_it_would_have_sent(desk: Desk) -> None:
