@@ -13,7 +13,7 @@ import msgspec
 
 from db.events.time_zones import zone_of
 from db.messages import fan_out as sql
-from db.messages.kinds import MessageKind
+from db.messages.kinds import MAIL, PUSH, SMS, MessageChannel, MessageKind
 from db.messages.queue import COUNT_DUE
 from db.outbox.kinds import OutboxKind
 from messages.settings import MessageSettings
@@ -55,11 +55,16 @@ class _Walk(NamedTuple):
     place: tuple[str, ...]
     """The statement's parameters of whom it goes on from."""
     first: tuple[Any, ...]
+    channel: MessageChannel
 
 
-_CONTACTS: Final = _Walk(sql.TO_CONTACTS, ("after_user", "after"), (-1, ""))
-_BROWSERS: Final = _Walk(sql.TO_BROWSERS, ("after_user", "after"), (-1, ""))
-_FOLLOWERS: Final = _Walk(sql.TO_FOLLOWERS, ("after",), (uuid.UUID(int=0),))
+_FANS: Final = (
+    _Walk(sql.TO_CONTACTS, ("after_user", "after"), (-1, ""), MAIL),
+    _Walk(sql.TO_BROWSERS, ("after_user", "after"), (-1, ""), PUSH),
+    _Walk(sql.TO_CONTACTS, ("after_user", "after"), (-1, ""), SMS),
+)
+"""SMS come last: their providers take ten a second, and mails of the same turn would wait for them."""
+_FOLLOWERS: Final = _Walk(sql.TO_FOLLOWERS, ("after",), (uuid.UUID(int=0),), MAIL)
 
 _Key = tuple[int, MessageKind, str]
 """The event, what is told of it, and the cause: of one cause everybody is told once."""
@@ -161,14 +166,19 @@ class FanOut:
         else:
             return None
         about = self._about(told, event_id, str(payload["revision"]), facts)
-        return _Telling(about, deque((_CONTACTS, _BROWSERS)))
+        return _Telling(about, deque(walk for walk in _FANS if walk.channel in told.channels))
 
     async def _next_step(self, connection: Connection, telling: _Telling) -> None:
         """Tell some more. News whose step fails is taken anew once its lease has ended, and an announcement later."""
         del self._under_way[telling.key]
         walk = telling.walks[0]
         place = dict(zip(walk.place, telling.place or walk.first, strict=True))
-        step = {**telling.about, **place, "recipients_max": RECIPIENTS_IN_ONE_STEP_MAX}
+        step = {
+            **telling.about,
+            **place,
+            "channels": [str(walk.channel)],
+            "recipients_max": RECIPIENTS_IN_ONE_STEP_MAX,
+        }
         row = await (await connection.execute(walk.statement, step, prepare=True)).fetchone()
         telling.place = row or ()
         if row is None:

@@ -242,6 +242,22 @@ async def test_an_arena_is_written_no_faster_than_its_mails_leave(desk: Desk, mo
     assert len(desk.messages()) == 10
 
 
+async def test_no_mail_of_an_arena_waits_for_its_sms(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fan_out, "RECIPIENTS_IN_ONE_STEP_MAX", 3)
+    for fan in range(1, 6):
+        desk.contact(f"fan-{fan}@example.org", fan=fan)
+        desk.contact(f"+4930000000{fan}", fan=fan, channel="sms")
+    desk.change(venue="Another arena")
+    desk.hand_over()
+    connection = await primary.connect_async(desk.env["DATABASE_URL"], "test")
+    async with connection:
+        telling = fan_out.FanOut(Settings.load(desk.env).part(WorkerSettings).message)
+        while await telling.news(connection):
+            rows = desk.db.execute("SELECT channel, count(*) FROM message GROUP BY channel").fetchall()
+            assert "sms" not in dict(rows) or dict(rows)["mail"] == 5
+    assert dict(rows) == {"mail": 5, "sms": 5}
+
+
 def test_statements_find_few_rows_before_a_table_is_known(desk: Desk) -> None:
     """As a sale begins, tables are empty, and the plans of then serve for a while: they must be good for full ones."""
     about = {"channels": ["mail", "push"], "kind": "hold_ending", "seconds": 120, "holds_max": 500}
@@ -406,8 +422,14 @@ def test_a_browser_alone_can_read_what_is_pushed_to_it(desk: Desk, http: HttpSer
     desk.change(venue="Eine andere Arena")
     desk.hand_over()
     keys = vapid()
-    desk.told(**keys).telling()
-    ((path, headers, body),) = http.asked
+    http.statuses = [503]
+    told = desk.told(**keys)
+    told.telling()
+    desk.hurry()
+    told.telling()
+    (_, before, _), (path, headers, body) = http.asked
+    assert before["Topic"] == headers["Topic"], "a push service replaces a first try that it still has"
+    assert len(headers["Topic"]) <= 32
     assert path == "/send/1"
     pushed = browser.read(body)
     assert "Eine andere Arena" in pushed["body"]
