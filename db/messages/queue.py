@@ -206,8 +206,8 @@ UPDATE message m
 """Writes down how tries ended. That a message was sent counts even where another process has taken it meanwhile; a
 failure counts only where it is the latest try's.
 
-That it has not ended is asked by ``ended_at``, which no index has for this. By ``state = 'queued'`` a planner found
-everything that was queued, and compared it with each row (ADR 145).
+That it has not ended is asked by ``ended_at``, which no index has for this. By ``state = 'queued'`` a planner without
+statistics found everything that was queued, and compared it with each row (ADR 145).
 """
 
 FORGET: Final[LiteralString] = """
