@@ -86,10 +86,12 @@ def guard_(
 
 @app.command("told")
 def told_(
-    fans: Annotated[int, typer.Option(min=1, help="Who are told of the move.")] = 40_000, seconds: Seconds = 30.0
+    fans: Annotated[int, typer.Option(min=1, help="Who are told of the move in one go.")] = 40_000,
+    turns: Annotated[int, typer.Option(min=1, help="Of mails, and as many of rest.")] = 12,
+    seconds: Annotated[float, typer.Option(min=4, help="Of each turn.")] = 10.0,
 ) -> None:
-    """Tell fans by mail of an event's move, while another event is sold."""
-    _run("told", lambda running: told.measure(running, fans_told=fans, sale_seconds=seconds))
+    """Tell fans by mail of an event's move, while another event is sold: in one go, and by turns."""
+    _run("told", lambda running: told.measure(running, fans_told=fans, turns=turns, turn_seconds=seconds))
 
 
 @app.command("scan")

@@ -215,6 +215,12 @@ class _Pool:
         else:
             self._waiting.append((flow, due_at))
 
+    def end(self) -> None:
+        """Begin no more flows. The pool has ended once those under way have."""
+        self.is_over = True
+        if len(self._free) == self._opened:
+            self.ended.set()
+
     def __call__(self, runner: _Runner, now: float) -> None:
         if self._waiting and not self.is_over:
             runner.begin(*self._waiting.popleft())
@@ -262,12 +268,12 @@ async def _open_loop(
         while now < window.until and begun < (now - start) * per_second:
             flow = next(flows, None)
             if flow is None:
-                pool.is_over = True
+                pool.end()
                 return
             pool.begin(flow, start + begun / per_second)
             begun += 1
         if now >= window.until:
-            pool.is_over = True
+            pool.end()
         else:
             loop.call_later(max(0.0, start + begun / per_second - now), begin_due)
 

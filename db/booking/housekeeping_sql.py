@@ -56,7 +56,7 @@ FORGET_OUTCOMES: Final = """
 DELETE FROM booking_command c
  USING (SELECT event_id, command_id
           FROM booking_command
-         WHERE recorded_at < clock_timestamp() - make_interval(hours => %(keep_hours)s)
+         WHERE recorded_at < now() - make_interval(hours => %(keep_hours)s)
          ORDER BY recorded_at
          LIMIT %(rows_max)s) AS old
  WHERE c.event_id = old.event_id AND c.command_id = old.command_id
@@ -137,7 +137,7 @@ FORGET_DEPARTURES: Final = """
 DELETE FROM departed_place d
  USING (SELECT event_id, user_id
           FROM departed_place
-         WHERE departed_at < clock_timestamp() - make_interval(hours => %(keep_hours)s)
+         WHERE departed_at < now() - make_interval(hours => %(keep_hours)s)
          ORDER BY departed_at
          LIMIT %(rows_max)s) AS old
  WHERE d.event_id = old.event_id AND d.user_id = old.user_id

@@ -60,7 +60,8 @@ SELECT t.event_id, t.outbox_id, o.kind, o.payload
 LEASE_NEWS: Final[LiteralString] = """
 UPDATE delivery
    SET due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
- WHERE channel = 'message' AND recipient_id = 0 AND outbox_id = %(outbox_id)s AND event_id = %(event_id)s
+ WHERE channel = 'message' AND recipient_id = 0 AND outbox_id = ANY (%(outbox_ids)s::uuid[])
+   AND event_id = %(event_id)s
    AND state = 'pending'
 """
 """Keeps news that takes long from being taken again."""
@@ -141,7 +142,8 @@ WITH r AS MATERIALIZED (
       FROM event e
       JOIN follower f ON (f.what = 'artist' AND f.name = e.artist) OR (f.what = 'venue' AND f.name = e.venue)
      WHERE e.event_id = %(event_id)s AND f.confirmed_at IS NOT NULL AND f.follower_id > %(after)s
-       AND f.confirmed_at <= coalesce(%(followed_by)s, clock_timestamp())
+       AND f.confirmed_at <= coalesce(%(followed_by)s, now())
+       AND f.confirmed_at > coalesce(%(followed_since)s::timestamptz, '-infinity')
      ORDER BY f.follower_id
      LIMIT %(recipients_max)s
 ), written AS (
@@ -151,7 +153,9 @@ WITH r AS MATERIALIZED (
 )
 SELECT follower_id FROM r ORDER BY follower_id DESC LIMIT 1
 """  # noqa: S608 - of constants alone
-"""Tells the next followers of an event's artist or venue who follow since ``followed_by``; returns how far it came."""
+"""Tells the next followers of an event's artist or venue, of those who followed until ``followed_by`` and not before
+``followed_since``; returns how far it came.
+"""
 
 FANS_WITH_ADDRESS: Final[LiteralString] = """
 SELECT user_id FROM contact WHERE event_id = %(event_id)s AND user_id = ANY (%(user_ids)s::bigint[])
@@ -205,8 +209,8 @@ def _untold(what: LiteralString, about: LiteralString, is_due: LiteralString) ->
 
 
 _ENDS_SOON: Final[LiteralString] = """
-           x.state = 'held' AND x.expires_at BETWEEN clock_timestamp() + interval '20 seconds'
-                                                 AND clock_timestamp() + make_interval(secs => %(seconds)s)"""
+           x.state = 'held' AND x.expires_at BETWEEN now() + interval '20 seconds'
+                                                 AND now() + make_interval(secs => %(seconds)s)"""
 
 HOLDS_ENDING: Final[LiteralString] = f"""
 WITH {_untold("reservation", "reservation_id", _ENDS_SOON)}
@@ -218,7 +222,7 @@ SELECT DISTINCT event_id, reservation_id, user_id, expires_at
 
 _REFUSED: Final[LiteralString] = """
            x.state = 'failed' AND x.processing_at IS NOT NULL
-           AND x.ended_at > clock_timestamp() - make_interval(secs => %(useful_seconds)s)"""
+           AND x.ended_at > now() - make_interval(secs => %(useful_seconds)s)"""
 
 BANKS_REFUSED: Final[LiteralString] = f"""
 WITH {_untold("payment", "payment_id", _REFUSED)}

@@ -181,6 +181,15 @@ SELECT EXISTS (SELECT
                 WHERE state = 'queued' AND due_at <= statement_timestamp() AND address_hash IS NOT NULL)
 """
 
+COUNT_DUE: Final[LiteralString] = """
+SELECT count(*)
+  FROM (SELECT
+          FROM message
+         WHERE state = 'queued' AND due_at <= now() AND address_hash IS NOT NULL
+         LIMIT %(messages_max)s) AS due
+"""
+"""How many messages are due; no more than so many are counted."""
+
 NOTE: Final[LiteralString] = """
 UPDATE message m
    SET state = k.state, error = k.error, provider = k.provider, provider_id = k.provider_id,
@@ -191,17 +200,21 @@ UPDATE message m
        AS k (event_id bigint, message_id uuid, tries int, state text, error text, provider text, provider_id text,
              copy text, wait_seconds float)
  WHERE m.message_id = k.message_id AND m.event_id = k.event_id
-   AND m.state = 'queued'
+   AND m.ended_at IS NULL
    AND (k.state = 'sent' OR m.tries = k.tries)
 """
 """Writes down how tries ended. That a message was sent counts even where another process has taken it meanwhile; a
-failure counts only where it is the latest try's."""
+failure counts only where it is the latest try's.
+
+That it has not ended is asked by ``ended_at``, which no index has for this. By ``state = 'queued'`` a planner without
+statistics found everything that was queued, and compared it with each row (ADR 145).
+"""
 
 FORGET: Final[LiteralString] = """
 DELETE FROM message m
  USING (SELECT event_id, message_id
           FROM message
-         WHERE ended_at < clock_timestamp() - make_interval(hours => %(keep_hours)s)
+         WHERE ended_at < now() - make_interval(hours => %(keep_hours)s)
          LIMIT %(rows_max)s) AS old
  WHERE m.message_id = old.message_id AND m.event_id = old.event_id
 """

@@ -13,7 +13,7 @@ from db.messages.queue import NO_EVENT
 from messages.languages import ENGLISH, locale_of
 from messages.letters import Occasion
 from messages.moments import moment_in
-from workers.messages.chat import escaped
+from workers.messages.chat import TEXT_CHARS_MAX, Form
 
 SHOWN_MAX: Final = 10
 """Alarms that one message names; of more it says how many."""
@@ -35,20 +35,21 @@ def occasion_of(notices: Sequence[Told]) -> Occasion:
     return Occasion(kind=MessageKind.ALARM, event_id=0, event=NO_EVENT, payload=_payload(notices))
 
 
-def chat_text(notices: Sequence[Told], console: str) -> str:
+def chat_body(notices: Sequence[Told], console: str, form: Form) -> dict[str, Any]:
     """The same for a chat, with the address of the console's page."""
     payload = _payload(notices)
     lines = []
     for one, told in zip(payload["alarms"], _in_order(notices), strict=False):
         sign = _SIGNS.get(told.what, "🔔")
-        lines.append(f"{sign} {escaped(one['heading'])}")
-        lines.append(escaped(one["sentence"]))
+        lines.append(f"{sign} {form.quoted(one['heading'])}")
+        lines.append(form.quoted(one["sentence"]))
         if one["facts"]:
-            lines.append(" · ".join(f"{name}: {escaped(value)}" for name, value in one["facts"]))
+            lines.append(" · ".join(f"{name}: {form.quoted(value)}" for name, value in one["facts"]))
         lines.append("")
     if payload["more"]:
         lines += [payload["more"], ""]
-    return "\n".join([*lines, console])
+    text = "\n".join(lines)
+    return form.body(text if len(text) <= TEXT_CHARS_MAX else f"{text[:TEXT_CHARS_MAX]}…\n", console)
 
 
 def _in_order(notices: Sequence[Told]) -> list[Told]:

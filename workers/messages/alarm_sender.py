@@ -29,8 +29,8 @@ from messages.look import Look
 from messages.writer import Writer
 from waiting_room.key_ring import KeyRing
 from workers.channels.channel import Connection
-from workers.messages.alarm_letters import CONSOLE_PAGE, Told, chat_text, occasion_of
-from workers.messages.chat import Chat
+from workers.messages.alarm_letters import CONSOLE_PAGE, Told, chat_body, occasion_of
+from workers.messages.chat import Chat, form_of
 from workers.messages.making import providers
 from workers.messages.provider import Failure, Provider, Tried
 from workers.messages.sender import JITTER, retry_wait_seconds
@@ -121,7 +121,8 @@ class AlarmSender:
         try:
             if message.channel is ReceiverChannel.CHAT:
                 console = self._links.page(CONSOLE_PAGE)
-                return await self._chat.send(message.address, chat_text(message.notices, console))
+                body = chat_body(message.notices, console, form_of(message.address))
+                return await self._chat.send(message.address, body)
             return await self._by_provider(message, _CHANNELS[message.channel])
         except Exception as error:
             # One alarm that cannot be written must not keep back the others.

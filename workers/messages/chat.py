@@ -1,8 +1,10 @@
-"""Posts to the webhook of a chat: one JSON object with ``text``, as Slack, Mattermost and others take it."""
+"""Posts to the webhook of a chat, in the form that this chat takes (ADR 146): its address says which chat it is."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -15,12 +17,69 @@ GONE_STATUSES: Final = (404, 410)
 RETRY_AFTER_SECONDS_MAX: Final = 3600
 
 
+TEXT_CHARS_MAX: Final = 4000
+"""Rocket.Chat takes 5,000 unless its operator allows more, and the others more than that."""
+_NOTHING: Final = "\u200b"
+"""A space without width. It keeps two characters from being read as one sign."""
+_GOOGLE: Final = "chat.googleapis.com"
+_TEAMS: Final = (".logic.azure.com", ".environment.api.powerplatform.com")
+
+
+def plain(text: str) -> str:
+    """A text in which no chat finds a mention or a link of its own, and which shows as it stands."""
+    text = text.replace("<", f"<{_NOTHING}").replace("](", f"]{_NOTHING}(")
+    return text.replace("@", f"@{_NOTHING}")
+
+
 def escaped(text: str) -> str:
-    """A text in which no chat finds a mention or a link of its own: Slack's three characters are escaped, and an ``@``
-    is kept from naming anybody.
-    """
+    """The same for a chat that reads Slack's three entities. Slack wants them; others show them as they stand."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return text.replace("@", "@\u200b")
+    return plain(text)
+
+
+def _text(text: str, link: str) -> dict[str, Any]:
+    return {"text": f"{text}\n{link}"}
+
+
+def _card(text: str, link: str) -> dict[str, Any]:
+    """An Adaptive Card, the only thing that Teams' workflows show. Its runs of text know no Markdown."""
+    lines = [
+        {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": line}]} for line in text.split("\n") if line
+    ]
+    card = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": lines,
+        "actions": [{"type": "Action.OpenUrl", "title": "Open the console", "url": link}],
+    }
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+    return {"type": "message", "attachments": [attachment]}
+
+
+class Form(NamedTuple):
+    """How a chat wants to be written to: ``quoted`` what others named, and the body of a text with a link below it."""
+
+    quoted: Callable[[str], str]
+    body: Callable[[str, str], dict[str, Any]]
+
+
+SLACK: Final = Form(escaped, _text)
+PLAIN: Final = Form(plain, _text)
+TEAMS: Final = Form(plain, _card)
+
+
+def form_of(url: str) -> Form:
+    """The form of the chat at an address: Teams' and Google's by their hosts, Rocket.Chat's by the two parts after
+    ``/hooks/``, and that of Slack for Mattermost, Discord and all others.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host.endswith(_TEAMS):
+        return TEAMS
+    path = parts.path.strip("/").split("/")
+    is_rocket = len(path) >= 3 and path[-3] == "hooks"
+    return PLAIN if host == _GOOGLE or is_rocket else SLACK
 
 
 class Chat:
@@ -38,11 +97,11 @@ class Chat:
             timeout=aiohttp.ClientTimeout(total=timeout_seconds),
         )
 
-    async def send(self, url: str, text: str) -> Tried:
+    async def send(self, url: str, body: dict[str, Any]) -> Tried:
         """Make one try. It raises only when it is cancelled, and reads only the answer's status and ``Retry-After``."""
         try:
             check_url(url, production=self._public_only)
-            async with self._session.post(url, json={"text": text}, allow_redirects=False) as answer:
+            async with self._session.post(url, json=body, allow_redirects=False) as answer:
                 if 200 <= answer.status < 300:
                     return Tried()
                 error = f"it answered {answer.status}"

@@ -5,26 +5,31 @@ from __future__ import annotations
 import datetime as dt
 import time
 import uuid
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, NamedTuple
 
 import msgspec
 
 from db.events.time_zones import zone_of
 from db.messages import fan_out as sql
-from db.messages.kinds import MessageKind
+from db.messages.kinds import MAIL, PUSH, SMS, MessageChannel, MessageKind
+from db.messages.queue import COUNT_DUE
 from db.outbox.kinds import OutboxKind
 from messages.settings import MessageSettings
 from workers.channels.channel import Connection
 
 NEWS_IN_ONE_TURN_MAX: Final = 200
-RECIPIENTS_IN_ONE_STEP_MAX: Final = 500
-"""A statement for more of them keeps one of the database's processors from a sale for a tenth of a second."""
+RECIPIENTS_IN_ONE_STEP_MAX: Final = 128
+"""A statement for so many takes the database some milliseconds, which a sale beside it does not feel."""
+DUE_AHEAD: Final = 256
+"""The next step waits while so many messages are due: an arena's are written as fast as they leave, and no faster. No
+process of messages finds nothing to send meanwhile.
+"""
 LEASE_SECONDS: Final = 120
 HOLDS_IN_ONE_TURN_MAX: Final = 500
-_FIRST_USER: Final = -1
-_BEFORE_ALL: Final = uuid.UUID(int=0)
+REMEMBERED_MAX: Final = 10_000
+CLOCKS_DIFFER_BY: Final = dt.timedelta(minutes=1)
 RETURNED_ARE_TOLD_EVERY_HOURS: Final = 6
 
 
@@ -43,90 +48,153 @@ def after_hours(at: dt.datetime, zone: str, begins: int, ends: int) -> dt.dateti
     return (end if end > here else end + dt.timedelta(days=1)).astimezone(dt.UTC)
 
 
-@dataclass(slots=True)
-class _Everybody:
-    """News of which all fans of an event are told, and how far that has come."""
+class _Walk(NamedTuple):
+    """A statement that tells some and returns the last of them, from whom it goes on."""
 
-    event_id: int
-    outbox_id: uuid.UUID
+    statement: LiteralString
+    place: tuple[str, ...]
+    """The statement's parameters of whom it goes on from."""
+    first: tuple[Any, ...]
+    channel: MessageChannel
+
+
+_FANS: Final = (
+    _Walk(sql.TO_CONTACTS, ("after_user", "after"), (-1, ""), MAIL),
+    _Walk(sql.TO_BROWSERS, ("after_user", "after"), (-1, ""), PUSH),
+    _Walk(sql.TO_CONTACTS, ("after_user", "after"), (-1, ""), SMS),
+)
+"""SMS come last: their providers take ten a second, and mails of the same turn would wait for them."""
+_FOLLOWERS: Final = _Walk(sql.TO_FOLLOWERS, ("after",), (uuid.UUID(int=0),), MAIL)
+
+_Key = tuple[int, MessageKind, str]
+"""The event, what is told of it, and the cause: of one cause everybody is told once."""
+
+
+@dataclass(slots=True)
+class _Telling:
+    """Something that many are told, and how far that has come."""
+
     about: dict[str, Any]
-    statements: deque[LiteralString] = field(default_factory=lambda: deque((sql.TO_CONTACTS, sql.TO_BROWSERS)))
-    after_user: int = _FIRST_USER
-    after: str = ""
+    walks: deque[_Walk]
+    outbox_ids: list[uuid.UUID] = field(default_factory=list)
+    """The news of the outbox that it follows from."""
+    place: tuple[Any, ...] = ()
+    began_at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
     leased_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def key(self) -> _Key:
+        return self.about["event_id"], self.about["kind"], self.about["cause"]
 
 
 class FanOut:
     """Writes the messages that follow from what happened.
 
-    What a whole arena is told is written a step at a turn. So mails leave from the first step on, what is more urgent
-    does not wait for the last one, and a sale beside it has the database between two steps.
+    What a whole arena or all followers are told is written a step at a turn, and only once hardly anything is left to
+    send. So mails leave from the first step on, what is more urgent does not wait for the last one, and the database's
+    work for an arena is spread over all the time that its mails take.
     """
 
     def __init__(self, settings: MessageSettings) -> None:
         self._settings = settings
-        self._under_way: dict[uuid.UUID, _Everybody] = {}
+        self._under_way: dict[_Key, _Telling] = {}
+        self._told_followers: OrderedDict[_Key, dt.datetime] = OrderedDict()
+        """When they were told last of a cause: only who followed since then is still to be told."""
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether more is to be written."""
+        return bool(self._under_way)
 
     async def news(self, connection: Connection) -> int:
-        """Write the messages of the next news of the outbox, and of the news that is under way those of the next step;
-        return how many pieces of news there were.
+        """Write the messages of the next news of the outbox, and the next step of what many are told; return how many
+        pieces of news there were.
         """
         found = await connection.execute(
             sql.TAKE_NEWS, {"news_max": NEWS_IN_ONE_TURN_MAX, "lease_seconds": LEASE_SECONDS}, prepare=True
         )
         rows = await found.fetchall()
         for event_id, outbox_id, kind, payload in rows:
-            everybody = self._everybody(event_id, outbox_id, msgspec.convert(kind, OutboxKind), payload)
-            if everybody is not None:
-                self._under_way.setdefault(outbox_id, everybody)
+            telling = await self._telling_of(connection, event_id, msgspec.convert(kind, OutboxKind), payload)
+            if telling is not None:
+                followed_from = self._under_way.setdefault(telling.key, telling).outbox_ids
+                if outbox_id not in followed_from:
+                    followed_from.append(outbox_id)
                 continue
             await self._of_news(connection, event_id, msgspec.convert(kind, OutboxKind), payload)
-            await self._done(connection, event_id, outbox_id)
+            await self._done(connection, event_id, [outbox_id])
         under_way = list(self._under_way.values())
-        for everybody in under_way:
-            await self._next_step(connection, everybody)
+        for telling in under_way:
+            await self._keep(connection, telling)
+        if under_way and await self._are_few_due(connection):
+            for telling in under_way:
+                await self._next_step(connection, telling)
         return len(rows) + len(under_way)
 
     @staticmethod
-    async def _done(connection: Connection, event_id: int, outbox_id: uuid.UUID) -> None:
-        await connection.execute(sql.NEWS_DONE, {"outbox_ids": [outbox_id], "event_ids": [event_id]}, prepare=True)
+    async def _are_few_due(connection: Connection) -> bool:
+        found = await connection.execute(COUNT_DUE, {"messages_max": DUE_AHEAD}, prepare=True)
+        row = await found.fetchone()
+        return row is not None and row[0] < DUE_AHEAD
 
-    def _everybody(
-        self, event_id: int, outbox_id: uuid.UUID, kind: OutboxKind, payload: dict[str, Any]
-    ) -> _Everybody | None:
-        """What all fans of an event are to be told; None for news of another sort."""
+    @staticmethod
+    async def _keep(connection: Connection, telling: _Telling) -> None:
+        """Lease the news anew before another process may take it for lost."""
+        if telling.outbox_ids and time.monotonic() - telling.leased_at > LEASE_SECONDS / 4:
+            event_id, *_ = telling.key
+            which = {"outbox_ids": telling.outbox_ids, "event_id": event_id, "lease_seconds": LEASE_SECONDS}
+            await connection.execute(sql.LEASE_NEWS, which, prepare=True)
+            telling.leased_at = time.monotonic()
+
+    @staticmethod
+    async def _done(connection: Connection, event_id: int, outbox_ids: list[uuid.UUID]) -> None:
+        await connection.execute(sql.NEWS_DONE, {"outbox_ids": outbox_ids, "event_ids": [event_id]}, prepare=True)
+
+    async def _telling_of(
+        self, connection: Connection, event_id: int, kind: OutboxKind, payload: dict[str, Any]
+    ) -> _Telling | None:
+        """What many are to be told of news; None for news of another sort."""
+        facts: dict[str, Any] = {}
         if kind is OutboxKind.EVENT_CHANGED:
             is_moved = bool({"date", "venue"} & payload["before"].keys())
             told = MessageKind.EVENT_MOVED if is_moved else MessageKind.EVENT_CHANGED
             facts = {"before": payload["before"]}
         elif kind is OutboxKind.EVENT_CANCELLED:
-            told, facts = MessageKind.EVENT_CANCELLED, {}
+            told = MessageKind.EVENT_CANCELLED
+        elif kind is OutboxKind.PURCHASE_CANCELLED:
+            return await self._returned(connection, event_id)
         else:
             return None
-        return _Everybody(event_id, outbox_id, self._about(told, event_id, str(payload["revision"]), facts))
+        about = self._about(told, event_id, str(payload["revision"]), facts)
+        return _Telling(about, deque(walk for walk in _FANS if walk.channel in told.channels))
 
-    async def _next_step(self, connection: Connection, everybody: _Everybody) -> None:
-        """Tell some more fans. News whose step fails is taken anew once its lease has ended."""
-        del self._under_way[everybody.outbox_id]
+    async def _next_step(self, connection: Connection, telling: _Telling) -> None:
+        """Tell some more. News whose step fails is taken anew once its lease has ended, and an announcement later."""
+        del self._under_way[telling.key]
+        walk = telling.walks[0]
+        place = dict(zip(walk.place, telling.place or walk.first, strict=True))
         step = {
-            "after_user": everybody.after_user,
-            "after": everybody.after,
+            **telling.about,
+            **place,
+            "channels": [str(walk.channel)],
             "recipients_max": RECIPIENTS_IN_ONE_STEP_MAX,
         }
-        found = await connection.execute(everybody.statements[0], {**everybody.about, **step}, prepare=True)
-        row = await found.fetchone()
+        row = await (await connection.execute(walk.statement, step, prepare=True)).fetchone()
+        telling.place = row or ()
         if row is None:
-            everybody.statements.popleft()
-            row = _FIRST_USER, ""
-        everybody.after_user, everybody.after = row
-        if not everybody.statements:
-            await self._done(connection, everybody.event_id, everybody.outbox_id)
-            return
-        if time.monotonic() - everybody.leased_at > LEASE_SECONDS / 4:
-            which = {"outbox_id": everybody.outbox_id, "event_id": everybody.event_id, "lease_seconds": LEASE_SECONDS}
-            await connection.execute(sql.LEASE_NEWS, which, prepare=True)
-            everybody.leased_at = time.monotonic()
-        self._under_way[everybody.outbox_id] = everybody
+            telling.walks.popleft()
+            if walk is _FOLLOWERS:
+                self._note_told(telling)
+        if telling.walks:
+            self._under_way[telling.key] = telling
+        elif telling.outbox_ids:
+            await self._done(connection, telling.key[0], telling.outbox_ids)
+
+    def _note_told(self, telling: _Telling) -> None:
+        self._told_followers[telling.key] = telling.began_at
+        self._told_followers.move_to_end(telling.key)
+        while len(self._told_followers) > REMEMBERED_MAX:
+            self._told_followers.popitem(last=False)
 
     async def _of_news(self, connection: Connection, event_id: int, kind: OutboxKind, payload: dict[str, Any]) -> None:
         if kind is OutboxKind.PURCHASE_MADE:
@@ -158,20 +226,16 @@ class FanOut:
                 cause=payload["refundId"],
                 payload=facts,
             )
-        elif kind is OutboxKind.PURCHASE_CANCELLED:
-            await self._returned(connection, event_id)
 
-    async def _returned(self, connection: Connection, event_id: int) -> None:
-        """Seats came back: followers are told of it, some times a day at most."""
+    async def _returned(self, connection: Connection, event_id: int) -> _Telling | None:
+        """Seats came back: followers are told of it, some times a day at most. None where they need not be told."""
         found = await connection.execute(sql.ON_SALE_NOW, {"event_id": event_id}, prepare=True)
         row = await found.fetchone()
         if row is None:
-            return
+            return None
         zone, now = row
         part = now.hour // RETURNED_ARE_TOLD_EVERY_HOURS
-        await self.to_followers(
-            connection, MessageKind.RETURNED_TICKETS, event_id, zone, now, cause=f"{now:%Y-%m-%d}.{part}"
-        )
+        return self._to_followers(MessageKind.RETURNED_TICKETS, event_id, zone, now, cause=f"{now:%Y-%m-%d}.{part}")
 
     async def to_fans(
         self,
@@ -189,9 +253,8 @@ class FanOut:
         )
         return written.rowcount
 
-    async def to_followers(
+    def _to_followers(
         self,
-        connection: Connection,
         kind: MessageKind,
         event_id: int,
         zone: str,
@@ -199,20 +262,16 @@ class FanOut:
         *,
         cause: str,
         followed_by: dt.datetime | None = None,
-    ) -> None:
-        """Tell those who follow the event's artist or venue, once the night is over."""
+    ) -> _Telling:
+        """What those who follow the event's artist or venue are to be told, once the night is over."""
+        told_at = self._told_followers.get((event_id, kind, cause))
         about = {
             **self._about(kind, event_id, cause, {}),
             "due_at": after_quiet_hours(now, zone, self._settings) if kind.has_quiet_hours else now,
             "followed_by": followed_by,
+            "followed_since": told_at and told_at - CLOCKS_DIFFER_BY,
         }
-        after = _BEFORE_ALL
-        while True:
-            step = {"after": after, "recipients_max": RECIPIENTS_IN_ONE_STEP_MAX}
-            row = await (await connection.execute(sql.TO_FOLLOWERS, {**about, **step}, prepare=True)).fetchone()
-            if row is None:
-                return
-            (after,) = row
+        return _Telling(about, deque((_FOLLOWERS,)), began_at=now)
 
     @staticmethod
     def _about(kind: MessageKind, event_id: int, cause: str, payload: dict[str, Any]) -> dict[str, Any]:
@@ -262,13 +321,15 @@ class FanOut:
             await self.to_fans(connection, kind, event_id, [user_id], cause=str(payment_id), payload={"amount": amount})
 
     async def announcements(self, connection: Connection) -> None:
-        """Tell followers of new events, and of sales that begin within a day."""
+        """Begin to tell followers of new events, and of sales that begin within a day."""
         found = await connection.execute(sql.SALES_TO_ANNOUNCE)
         now = dt.datetime.now(dt.UTC)
         for event_id, zone, created_at, on_sale_at, is_tomorrow in await found.fetchall():
-            await self.to_followers(
-                connection, MessageKind.NEW_EVENT, event_id, zone, now, cause="new", followed_by=created_at
-            )
+            announced = [
+                self._to_followers(MessageKind.NEW_EVENT, event_id, zone, now, cause="new", followed_by=created_at)
+            ]
             if is_tomorrow and on_sale_at > now:
                 cause = on_sale_at.astimezone(dt.UTC).isoformat()
-                await self.to_followers(connection, MessageKind.SALE_TOMORROW, event_id, zone, now, cause=cause)
+                announced.append(self._to_followers(MessageKind.SALE_TOMORROW, event_id, zone, now, cause=cause))
+            for telling in announced:
+                self._under_way.setdefault(telling.key, telling)

@@ -48,6 +48,8 @@ _SESSION: Final = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    # What is due is found in its index' order, and never all of it sorted: after an outage much is due.
+    "enable_sort": "off",
     # Its commits do not wait for the disk, which the sale's commits need. See ADR 58 for what a crash costs.
     "synchronous_commit": "off",
 }
@@ -95,9 +97,10 @@ class Told:
                 await self._look(connection)
                 alarming = await self._send_alarms(connection)
                 sent = await self._send(connection)
-                if not (news or sent or alarming) or time.monotonic() > until:
+                is_busy = news or sent or self._fan_out.is_telling
+                if not (is_busy or alarming) or time.monotonic() > until:
                     return
-                if alarming and not (news or sent):
+                if alarming and not is_busy:
                     await asyncio.wait({alarming}, timeout=LOOK_EVERY_SECONDS)
         except (psycopg.OperationalError, psycopg.InterfaceError, OSError, redis.exceptions.RedisError) as error:
             # The next run tries anew: RQ need not keep a failed job for each second of an outage.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from base64 import urlsafe_b64encode
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -74,6 +75,8 @@ class WebPush:
                 "Content-Encoding": "aes128gcm",
                 "Content-Type": "application/octet-stream",
                 "TTL": str(message.kind.useful_seconds),
+                # A push service that still has a first try replaces it by the second (RFC 8030, 5.4).
+                "Topic": urlsafe_b64encode(message.message_id.bytes).rstrip(b"=").decode(),
                 "Urgency": "high" if message.kind.urgency == URGENT else "normal",
                 "Authorization": self._authorization(message.address),
             }

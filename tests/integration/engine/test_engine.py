@@ -11,7 +11,7 @@ from booking_lane.results import Count, SeatChange
 from db.booking.holds import EVENTS_WITH_DUE_HOLDS
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies, codes
 from tests.unit.booking_lane.asks import best, cancel, checkout, extend, give, release, reserve, sweep
-from workers.engine.engine import NOTHING
+from workers.engine.engine import _SESSION, NOTHING
 
 A1, A2, A3 = (1, 1, 1), (1, 1, 2), (1, 1, 3)
 VIP1 = (2, 1, 1)
@@ -308,6 +308,25 @@ def test_the_holds_of_a_cancelled_event_end_with_the_next_sweep_and_no_others(bo
     states = books.rows("SELECT event_id, state FROM reservation WHERE user_id = 1 ORDER BY event_id")
     assert [(row["event_id"], row["state"]) for row in states] == [(books.event, "lapsed"), (other, "held")]
     assert books.connection.execute(EVENTS_WITH_DUE_HOLDS, due).fetchall() == []
+
+
+def test_a_sweep_reads_no_open_hold_where_no_event_is_cancelled(books: Books) -> None:
+    books.engine().apply([reserve(books.event, 1, A1)])
+    due = {**Lanes(1).of_lane(0), "grace_seconds": GRACE_SECONDS, "events_max": 10}
+    for name, value in _SESSION.items():
+        books.connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
+    with books.connection.transaction(force_rollback=True):
+        books.connection.execute(
+            "INSERT INTO reservation (event_id, reservation_id, user_id, state, ticket_type_ids, row_numbers,"
+            "  seat_numbers, amounts, total_amount, created_at, expires_at, lifetime_ends_at)"
+            " SELECT event_id, gen_random_uuid(), user_id, state, ticket_type_ids, row_numbers, seat_numbers, amounts,"
+            "        total_amount, created_at, expires_at, lifetime_ends_at FROM reservation, generate_series(1, 5000)"
+        )
+        books.connection.execute("ANALYZE reservation")
+        plan = [row["QUERY PLAN"] for row in books.connection.execute("EXPLAIN ANALYZE " + EVENTS_WITH_DUE_HOLDS, due)]
+    of_cancelled = [line for line in plan if " on reservation r" in line]
+    assert of_cancelled
+    assert all("never executed" in line for line in of_cancelled), plan
 
 
 # -- cancelling

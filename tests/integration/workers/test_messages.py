@@ -26,10 +26,12 @@ from db.connections import primary
 from db.events.editing import edit_event
 from db.events.edits import EventEdit
 from db.events.seed import RoomSeed, seed_demo
+from db.messages import fan_out as sql
+from db.messages import queue
 from db.messages.addresses import opened
 from db.messages.kinds import MessageKind
 from db.outbox.deliveries import HAND_OVER
-from db.outbox.kinds import OutboxKind, PurchaseMade, SeatsOffered
+from db.outbox.kinds import OutboxKind, PurchaseCancelled, PurchaseMade, SeatsOffered
 from db.outbox.writer import insert_news
 from db.sealing.keyring import Keyring, SealedField
 from db.sealing.rows import seal_plain
@@ -38,7 +40,7 @@ from tests.factories import SECRET
 from tests.integration.db.world import World
 from tests.providers import Browser, HttpServer, SmtpServer, b64, http_server, smtp_server
 from workers.messages import fan_out
-from workers.messages.process import Told
+from workers.messages.process import _SESSION, Told
 from workers.settings import WorkerSettings
 
 # aiosmtpd leaves its side of talks open when it stops; ours are closed by the provider.
@@ -220,6 +222,66 @@ async def test_an_arena_is_told_a_step_at_a_turn_and_all_of_it_after_a_kill(
     assert desk.db.execute("SELECT state FROM delivery WHERE channel = 'message'").fetchall() == [("delivered",)]
 
 
+async def test_an_arena_is_written_no_faster_than_its_mails_leave(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fan_out, "RECIPIENTS_IN_ONE_STEP_MAX", 3)
+    monkeypatch.setattr(fan_out, "DUE_AHEAD", 5)
+    for fan in range(1, 11):
+        desk.contact(f"fan-{fan}@example.org", fan=fan)
+    desk.change(venue="Another arena")
+    desk.hand_over()
+    settings = Settings.load(desk.env).part(WorkerSettings).message
+    connection = await primary.connect_async(desk.env["DATABASE_URL"], "test")
+    async with connection:
+        telling = fan_out.FanOut(settings)
+        for _ in range(4):
+            assert await telling.news(connection), "the news is under way"
+        assert len(desk.messages()) == 6, "a second step, for fewer than five were due; and then none"
+        desk.db.execute("UPDATE message SET due_at = now() + interval '1 minute'")  # as if they were taken to be sent
+        while await telling.news(connection):
+            desk.db.execute("UPDATE message SET due_at = now() + interval '1 minute'")
+    assert len(desk.messages()) == 10
+
+
+async def test_no_mail_of_an_arena_waits_for_its_sms(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fan_out, "RECIPIENTS_IN_ONE_STEP_MAX", 3)
+    for fan in range(1, 6):
+        desk.contact(f"fan-{fan}@example.org", fan=fan)
+        desk.contact(f"+4930000000{fan}", fan=fan, channel="sms")
+    desk.change(venue="Another arena")
+    desk.hand_over()
+    connection = await primary.connect_async(desk.env["DATABASE_URL"], "test")
+    async with connection:
+        telling = fan_out.FanOut(Settings.load(desk.env).part(WorkerSettings).message)
+        while await telling.news(connection):
+            written: dict[str, int] = dict(
+                desk.db.execute("SELECT channel, count(*) FROM message GROUP BY channel").fetchall()
+            )
+            assert "sms" not in written or written["mail"] == 5
+    assert written == {"mail": 5, "sms": 5}
+
+
+def test_statements_find_few_rows_before_a_table_is_known(desk: Desk) -> None:
+    """As a sale begins, no statistics follow: without them the plans must be good for full tables."""
+    about = {"channels": ["mail", "push"], "kind": "hold_ending", "seconds": 120, "holds_max": 500}
+    connection = desk.db
+    for name, value in _SESSION.items():
+        connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
+    noted = str(connection.execute("EXPLAIN " + queue.NOTE, {"rows": "[]"}).fetchall())
+    assert "using pk_message" in noted
+    assert "ix_message_due" not in noted, "it would find every message that is queued"
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            "INSERT INTO message (event_id, message_id, kind, channel, address, address_hash, user_id, language,"
+            "  dedup_key, payload, urgency, due_at, useful_until)"
+            " SELECT 1, gen_random_uuid(), 'event_moved', 'mail', 'sealed', '', n, 'en', n::text, '{}', 2, now(), now()"
+            "   FROM generate_series(1, 5000) AS n"
+        )
+        taken = str(connection.execute("EXPLAIN " + queue.TAKE, {"messages_max": 64, "lease_seconds": 1}).fetchall())
+    assert "Index Scan using ix_message_due" in taken, "it would sort everything that is due"
+    ending = str(connection.execute("EXPLAIN " + sql.HOLDS_ENDING, about).fetchall())
+    assert ending.count("Index Cond: ((expires_at >= ") == 2, "it would read every open hold"
+
+
 def test_an_offer_of_the_waiting_list_is_told_to_its_fan_alone(desk: Desk, smtp: SmtpServer) -> None:
     desk.contact("ada@example.org")
     desk.contact("grace@example.org", fan=8)
@@ -371,8 +433,14 @@ def test_a_browser_alone_can_read_what_is_pushed_to_it(desk: Desk, http: HttpSer
     desk.change(venue="Eine andere Arena")
     desk.hand_over()
     keys = vapid()
-    desk.told(**keys).telling()
-    ((path, headers, body),) = http.asked
+    http.statuses = [503]
+    told = desk.told(**keys)
+    told.telling()
+    desk.hurry()
+    told.telling()
+    (_, before, _), (path, headers, body) = http.asked
+    assert before["Topic"] == headers["Topic"], "a push service replaces a first try that it still has"
+    assert len(headers["Topic"]) <= 32
     assert path == "/send/1"
     pushed = browser.read(body)
     assert "Eine andere Arena" in pushed["body"]
@@ -489,6 +557,62 @@ def test_only_who_confirmed_the_address_hears_of_a_new_event(desk: Desk, smtp: S
     token = str(smtp.mails[0]["List-Unsubscribe"]).rsplit("/", 2)[1]
     reader = LinkTokens(SECRET).verify_reader(token)
     assert (reader.channel, reader.address, reader.kind) == ("mail", "ada@example.org", MessageKind.NEW_EVENT)
+
+
+async def test_followers_are_walked_once_and_then_only_who_followed_since(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_out, "RECIPIENTS_IN_ONE_STEP_MAX", 2)
+    for number in range(5):
+        follower(desk, f"fan-{number}@example.org", confirmed=True)
+    desk.db.execute(
+        "UPDATE event SET on_sale_at = now() + interval '5 hours', created_at = now() - interval '8 days'"
+        " WHERE event_id = %s",
+        (desk.event_id,),
+    )
+
+    async def told() -> list[str]:
+        """Who is told by one look, as if nobody had been told before."""
+        desk.db.execute("DELETE FROM message")
+        await telling.announcements(connection)
+        while telling.is_telling:
+            await telling.news(connection)
+        return sorted(address.partition("@")[0] for _, address, *_ in desk.messages())
+
+    telling = fan_out.FanOut(Settings.load(desk.env).part(WorkerSettings).message)
+    connection = await primary.connect_async(desk.env["DATABASE_URL"], "test")
+    async with connection:
+        assert await told() == [f"fan-{number}" for number in range(5)]
+        assert await told() == []
+        follower(desk, "late@example.org", confirmed=True)
+        desk.db.execute("UPDATE follower SET confirmed_at = now() WHERE made_at = (SELECT max(made_at) FROM follower)")
+        assert await told() == ["late"]
+
+
+async def test_seats_that_come_back_are_told_once_and_all_their_news_is_done(desk: Desk) -> None:
+    follower(desk, "ada@example.org", confirmed=True)
+    for fan in (1, 2):
+        returned = PurchaseCancelled(
+            event_id=desk.event_id,
+            purchase_id=uuid4(),
+            user_id=fan,
+            seats=0,
+            details=(),
+            refund_amount=0,
+            total_amount=0,
+            currency="EUR",
+            status="cancelled",
+        )
+        desk.db.execute(*insert_news(OutboxKind.PURCHASE_CANCELLED, [returned]))
+    desk.hand_over()
+    telling = fan_out.FanOut(Settings.load(desk.env).part(WorkerSettings).message)
+    connection = await primary.connect_async(desk.env["DATABASE_URL"], "test")
+    async with connection:
+        while await telling.news(connection):
+            pass
+    assert [row[:2] for row in desk.messages()] == [("returned_tickets", "ada@example.org")]
+    done = desk.db.execute("SELECT state, count(*) FROM delivery WHERE channel = 'message' GROUP BY state").fetchall()
+    assert done == [("delivered", 2)]
 
 
 def test_a_development_site_keeps_what_it_would_have_sent(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,22 @@ from db.alarms.states import AlarmState, Notice
 from workers.alarms.deciding import CALM_SECONDS_MIN, UNSEEN_SECONDS_MAX, Decision, Look, decide
 from workers.alarms.sight import LaneReading, Memory, Reading, decode_memory, encode_memory, looks_of
 from workers.alarms.watch import decisions_of, payload_of
-from workers.messages.alarm_letters import SHOWN_MAX, Told, chat_text, occasion_of
-from workers.messages.chat import escaped
+from workers.messages.alarm_letters import SHOWN_MAX, Told, chat_body, occasion_of
+from workers.messages.chat import PLAIN, SLACK, TEAMS, TEXT_CHARS_MAX, Form, form_of
 
 NOON = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC)
 ABOUT: dict[str, Any] = {"names": ["Gala"], "more": 0, "timeZone": "Europe/Berlin", "eventId": 7}
+CONSOLE = "https://venue.example/ops/alarms"
+CHATS = {
+    "https://hooks.slack.com/services/T0/B0/x": SLACK,
+    "https://mattermost.venue.example/hooks/key": SLACK,
+    "https://discord.com/api/webhooks/1/token/slack": SLACK,
+    "https://rocket.venue.example/hooks/65f0/token": PLAIN,
+    "https://venue.example/rocket/hooks/65f0/token": PLAIN,
+    "https://chat.googleapis.com/v1/spaces/A/messages?key=k&token=t": PLAIN,
+    "https://0a.4a.environment.api.powerplatform.com:443/powerautomate/automations/direct/workflows/b/invoke": TEAMS,
+    "https://prod-01.westus.logic.azure.com/workflows/b/triggers/manual/paths/invoke": TEAMS,
+}
 LINE = Rule(AlarmKind.LINE_LONG, True, 1000, 60)
 
 
@@ -281,13 +293,27 @@ def test_several_alarms_are_one_message() -> None:
     assert both["path"] == "/ops/alarms", "they are about two events"
 
 
-def test_nobody_in_a_chat_is_called_by_an_events_name() -> None:
-    name = "<!channel> @here & friends"
-    text = chat_text([told(Notice.FIRING, about={**ABOUT, "names": [name]})], "https://venue.example/ops/alarms")
-    assert "<!channel>" not in text
-    assert "@here" not in text
-    assert text.endswith("https://venue.example/ops/alarms")
-    assert escaped("a & b") == "a &amp; b"
+@pytest.mark.parametrize("url", list(CHATS))
+def test_nobody_in_a_chat_is_called_by_an_events_name(url: str) -> None:
+    name = "<!channel> @here [all](https://evil.example) <users/all> & friends"
+    body = chat_body([told(Notice.FIRING, about={**ABOUT, "names": [name]})], CONSOLE, form_of(url))
+    text = json.dumps(body, ensure_ascii=False)
+    for sign in ("<!channel>", "@here", "](", "<users/"):
+        assert sign not in text
+    assert ("&amp; friends" in text) == (CHATS[url] is SLACK), "entities are for chats that read them"
+    assert CONSOLE in text
+
+
+@pytest.mark.parametrize(("url", "form"), CHATS.items())
+def test_an_address_says_which_chat_it_is(url: str, form: Form) -> None:
+    assert form_of(url) is form
+
+
+def test_a_long_text_is_cut_to_what_every_chat_takes() -> None:
+    many = [told(Notice.FIRING, about={**ABOUT, "names": ["x" * 1000]}) for _ in range(SHOWN_MAX)]
+    text = chat_body(many, CONSOLE, PLAIN)["text"]
+    assert len(text) <= TEXT_CHARS_MAX + 100
+    assert text.endswith(f"…\n\n{CONSOLE}")
 
 
 def test_a_receiver_hears_of_its_kinds_unless_it_is_quiet() -> None:
