@@ -185,10 +185,10 @@ COUNT_DUE: Final[LiteralString] = """
 SELECT count(*)
   FROM (SELECT
           FROM message
-         WHERE state = 'queued' AND due_at <= now() AND address_hash IS NOT NULL
+         WHERE state = 'queued' AND due_at <= now() AND address_hash IS NOT NULL AND channel = %(channel)s
          LIMIT %(messages_max)s) AS due
 """
-"""How many messages are due; no more than so many are counted."""
+"""How many messages of a channel are due; no more than so many are counted."""
 
 NOTE: Final[LiteralString] = """
 UPDATE message m

@@ -23,8 +23,8 @@ NEWS_IN_ONE_TURN_MAX: Final = 200
 RECIPIENTS_IN_ONE_STEP_MAX: Final = 128
 """A statement for so many takes the database some milliseconds, which a sale beside it does not feel."""
 DUE_AHEAD: Final = 256
-"""The next step waits while so many messages are due: an arena's are written as fast as they leave, and no faster. No
-process of messages finds nothing to send meanwhile.
+"""The next step waits while so many messages of its channel are due: an arena's are written as fast as they leave, and
+no faster. No process of messages finds nothing to send meanwhile.
 """
 LEASE_SECONDS: Final = 120
 HOLDS_IN_ONE_TURN_MAX: Final = 500
@@ -126,14 +126,19 @@ class FanOut:
         under_way = list(self._under_way.values())
         for telling in under_way:
             await self._keep(connection, telling)
-        if under_way and await self._are_few_due(connection):
-            for telling in under_way:
+        # SMS leave far slower than mails, so that each channel has a measure of its own.
+        few_due = {
+            channel: await self._are_few_due(connection, channel)
+            for channel in {telling.walks[0].channel for telling in under_way}
+        }
+        for telling in under_way:
+            if few_due[telling.walks[0].channel]:
                 await self._next_step(connection, telling)
         return len(rows) + len(under_way)
 
     @staticmethod
-    async def _are_few_due(connection: Connection) -> bool:
-        found = await connection.execute(COUNT_DUE, {"messages_max": DUE_AHEAD}, prepare=True)
+    async def _are_few_due(connection: Connection, channel: MessageChannel) -> bool:
+        found = await connection.execute(COUNT_DUE, {"channel": channel, "messages_max": DUE_AHEAD}, prepare=True)
         row = await found.fetchone()
         return row is not None and row[0] < DUE_AHEAD
 
