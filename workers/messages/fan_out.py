@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import time
 import uuid
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, LiteralString
 
@@ -56,6 +57,14 @@ class _Everybody:
     leased_at: float = field(default_factory=time.monotonic)
 
 
+class ToFan(msgspec.Struct, frozen=True):
+    """What one fan is told. The fan is told once of a ``cause``."""
+
+    user_id: int
+    cause: str
+    payload: dict[str, object]
+
+
 class FanOut:
     """Writes the messages that follow from what happened.
 
@@ -72,24 +81,43 @@ class FanOut:
         return how many pieces of news there were.
         """
         found = await connection.execute(
-            sql.TAKE_NEWS, {"news_max": NEWS_IN_ONE_TURN_MAX, "lease_seconds": LEASE_SECONDS}, prepare=True
+            # Its plan must know how large the table has become.
+            sql.TAKE_NEWS,
+            {"news_max": NEWS_IN_ONE_TURN_MAX, "lease_seconds": LEASE_SECONDS},
+            prepare=False,
         )
         rows = await found.fetchall()
-        for event_id, outbox_id, kind, payload in rows:
-            everybody = self._everybody(event_id, outbox_id, msgspec.convert(kind, OutboxKind), payload)
+        of_fans: defaultdict[tuple[MessageKind, int], list[ToFan]] = defaultdict(list)
+        with_seats_back: set[int] = set()
+        done = []
+        for event_id, outbox_id, word, payload in rows:
+            kind = msgspec.convert(word, OutboxKind)
+            everybody = self._everybody(event_id, outbox_id, kind, payload)
             if everybody is not None:
                 self._under_way.setdefault(outbox_id, everybody)
                 continue
-            await self._of_news(connection, event_id, msgspec.convert(kind, OutboxKind), payload)
-            await self._done(connection, event_id, outbox_id)
+            if kind is OutboxKind.PURCHASE_CANCELLED:
+                with_seats_back.add(event_id)
+            else:
+                message, fan = _of_fan(kind, payload)
+                of_fans[message, event_id].append(fan)
+            done.append((event_id, outbox_id))
+        for (message, event_id), fans in of_fans.items():
+            await self.to_fans(connection, message, event_id, fans)
+        for event_id in with_seats_back:
+            await self._returned(connection, event_id)
+        await self._done(connection, done)
         under_way = list(self._under_way.values())
         for everybody in under_way:
             await self._next_step(connection, everybody)
         return len(rows) + len(under_way)
 
     @staticmethod
-    async def _done(connection: Connection, event_id: int, outbox_id: uuid.UUID) -> None:
-        await connection.execute(sql.NEWS_DONE, {"outbox_ids": [outbox_id], "event_ids": [event_id]}, prepare=True)
+    async def _done(connection: Connection, news: Sequence[tuple[int, uuid.UUID]]) -> None:
+        if news:
+            event_ids = sorted({event_id for event_id, _ in news})
+            which = {"event_ids": event_ids, "outbox_ids": [outbox_id for _, outbox_id in news]}
+            await connection.execute(sql.NEWS_DONE, which, prepare=False)
 
     def _everybody(
         self, event_id: int, outbox_id: uuid.UUID, kind: OutboxKind, payload: dict[str, Any]
@@ -103,7 +131,7 @@ class FanOut:
             told, facts = MessageKind.EVENT_CANCELLED, {}
         else:
             return None
-        return _Everybody(event_id, outbox_id, self._about(told, event_id, str(payload["revision"]), facts))
+        return _Everybody(event_id, outbox_id, self._about_all(told, event_id, str(payload["revision"]), facts))
 
     async def _next_step(self, connection: Connection, everybody: _Everybody) -> None:
         """Tell some more fans. News whose step fails is taken anew once its lease has ended."""
@@ -120,46 +148,13 @@ class FanOut:
             row = _FIRST_USER, ""
         everybody.after_user, everybody.after = row
         if not everybody.statements:
-            await self._done(connection, everybody.event_id, everybody.outbox_id)
+            await self._done(connection, [(everybody.event_id, everybody.outbox_id)])
             return
         if time.monotonic() - everybody.leased_at > LEASE_SECONDS / 4:
             which = {"outbox_id": everybody.outbox_id, "event_id": everybody.event_id, "lease_seconds": LEASE_SECONDS}
             await connection.execute(sql.LEASE_NEWS, which, prepare=True)
             everybody.leased_at = time.monotonic()
         self._under_way[everybody.outbox_id] = everybody
-
-    async def _of_news(self, connection: Connection, event_id: int, kind: OutboxKind, payload: dict[str, Any]) -> None:
-        if kind is OutboxKind.PURCHASE_MADE:
-            purchase_id = payload["purchaseId"]
-            await self.to_fans(
-                connection,
-                MessageKind.PURCHASE,
-                event_id,
-                [payload["userId"]],
-                cause=purchase_id,
-                payload={"purchaseId": purchase_id},
-            )
-        elif kind is OutboxKind.SEATS_OFFERED:
-            await self.to_fans(
-                connection,
-                MessageKind.OFFER,
-                event_id,
-                [payload["userId"]],
-                cause=payload["reservationId"],
-                payload={"seats": payload["seats"], "endsAt": payload["endsAt"]},
-            )
-        elif kind is OutboxKind.REFUND_MADE:
-            facts = {name: payload[name] for name in ("amount", "currency", "cause", "purchaseId")}
-            await self.to_fans(
-                connection,
-                MessageKind.REFUND,
-                event_id,
-                [payload["userId"]],
-                cause=payload["refundId"],
-                payload=facts,
-            )
-        elif kind is OutboxKind.PURCHASE_CANCELLED:
-            await self._returned(connection, event_id)
 
     async def _returned(self, connection: Connection, event_id: int) -> None:
         """Seats came back: followers are told of it, some times a day at most."""
@@ -173,21 +168,10 @@ class FanOut:
             connection, MessageKind.RETURNED_TICKETS, event_id, zone, now, cause=f"{now:%Y-%m-%d}.{part}"
         )
 
-    async def to_fans(
-        self,
-        connection: Connection,
-        kind: MessageKind,
-        event_id: int,
-        user_ids: list[int],
-        *,
-        cause: str,
-        payload: dict[str, Any],
-    ) -> int:
-        """Tell these fans of an event by every address that they gave, and return how many messages are new."""
-        written = await connection.execute(
-            sql.TO_FANS, {**self._about(kind, event_id, cause, payload), "user_ids": user_ids}, prepare=True
-        )
-        return written.rowcount
+    async def to_fans(self, connection: Connection, kind: MessageKind, event_id: int, fans: Sequence[ToFan]) -> None:
+        """Tell these fans of an event, by every address that they gave."""
+        told = {**self._about(kind, event_id), "fans": msgspec.json.encode(fans).decode()}
+        await connection.execute(sql.TO_FANS, told, prepare=True)
 
     async def to_followers(
         self,
@@ -202,7 +186,7 @@ class FanOut:
     ) -> None:
         """Tell those who follow the event's artist or venue, once the night is over."""
         about = {
-            **self._about(kind, event_id, cause, {}),
+            **self._about_all(kind, event_id, cause, {}),
             "due_at": after_quiet_hours(now, zone, self._settings) if kind.has_quiet_hours else now,
             "followed_by": followed_by,
         }
@@ -215,16 +199,22 @@ class FanOut:
             (after,) = row
 
     @staticmethod
-    def _about(kind: MessageKind, event_id: int, cause: str, payload: dict[str, Any]) -> dict[str, Any]:
+    def _about(kind: MessageKind, event_id: int) -> dict[str, Any]:
         return {
             "kind": kind,
             "event_id": event_id,
-            "cause": cause,
-            "payload": msgspec.json.encode(payload).decode(),
             "urgency": kind.urgency,
             "useful_seconds": kind.useful_seconds,
             "channels": [str(channel) for channel in kind.channels],
             "due_at": dt.datetime.now(dt.UTC),
+        }
+
+    def _about_all(self, kind: MessageKind, event_id: int, cause: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """As `_about`, where all are told the same."""
+        return {
+            **self._about(kind, event_id),
+            "cause": cause,
+            "payload": msgspec.json.encode(payload).decode(),
         }
 
     async def holds_ending(self, connection: Connection) -> None:
@@ -239,11 +229,12 @@ class FanOut:
             },
             prepare=True,
         )
+        of_events: defaultdict[int, list[ToFan]] = defaultdict(list)
         for event_id, hold_id, user_id, ends_at in await found.fetchall():
-            payload = {"endsAt": ends_at.astimezone(dt.UTC).isoformat()}
-            await self.to_fans(
-                connection, MessageKind.HOLD_ENDING, event_id, [user_id], cause=str(hold_id), payload=payload
-            )
+            told = ToFan(user_id, str(hold_id), {"endsAt": ends_at.astimezone(dt.UTC).isoformat()})
+            of_events[event_id].append(told)
+        for event_id, fans in of_events.items():
+            await self.to_fans(connection, MessageKind.HOLD_ENDING, event_id, fans)
 
     async def banks_refused(self, connection: Connection) -> None:
         """Tell the fans whose banks did not pay, days after they had gone."""
@@ -259,7 +250,7 @@ class FanOut:
             prepare=True,
         )
         for event_id, payment_id, user_id, amount, _ in await found.fetchall():
-            await self.to_fans(connection, kind, event_id, [user_id], cause=str(payment_id), payload={"amount": amount})
+            await self.to_fans(connection, kind, event_id, [ToFan(user_id, str(payment_id), {"amount": amount})])
 
     async def announcements(self, connection: Connection) -> None:
         """Tell followers of new events, and of sales that begin within a day."""
@@ -272,3 +263,16 @@ class FanOut:
             if is_tomorrow and on_sale_at > now:
                 cause = on_sale_at.astimezone(dt.UTC).isoformat()
                 await self.to_followers(connection, MessageKind.SALE_TOMORROW, event_id, zone, now, cause=cause)
+
+
+def _of_fan(kind: OutboxKind, payload: dict[str, Any]) -> tuple[MessageKind, ToFan]:
+    """What the fan of a piece of news is told."""
+    names: tuple[str, ...]
+    if kind is OutboxKind.PURCHASE_MADE:
+        message, cause, names = MessageKind.PURCHASE, "purchaseId", ("purchaseId",)
+    elif kind is OutboxKind.SEATS_OFFERED:
+        message, cause, names = MessageKind.OFFER, "reservationId", ("seats", "endsAt")
+    else:
+        assert kind is OutboxKind.REFUND_MADE, kind
+        message, cause, names = MessageKind.REFUND, "refundId", ("amount", "currency", "cause", "purchaseId")
+    return message, ToFan(payload["userId"], payload[cause], {name: payload[name] for name in names})
