@@ -15,6 +15,25 @@ Answer = TypeVar("Answer")
 _Asked = Sequence[tuple[Question, "asyncio.Future[Answer]"]]
 
 
+async def answers_in_turn(*asked: Awaitable[Any]) -> list[Any]:
+    """The answers to questions that were asked already, or are asked without waiting for one before. It is
+    `asyncio.gather` without a task for each, which costs as much as a question.
+
+    Raises:
+        Exception: that of the first which failed, once all have their answers.
+    """
+    answers: list[Any] = []
+    failed: Exception | None = None
+    for one in asked:
+        try:
+            answers.append(await one)
+        except Exception as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
+    return answers
+
+
 class Gathering(Generic[Question, Answer]):
     """Gathers questions. None waits longer for it than until the loop's next turn, or until a group before it has its
     answers (``under_way_max``).

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
+import psycopg
 from litestar import Litestar
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -85,7 +86,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         *([] if services.search_memory is None else [services.search_memory.keep]),
         services.loop_lag.keep,
         services.clock.keep,
-        services.networks.keep,
+        functools.partial(services.networks.keep, services.repeated_reads),
         services.ended_sessions.keep,
         services.keys.keep,
         services.limits.seen.keep,
@@ -94,14 +95,14 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         services.desk.keep_finishing,
         services.desk.keep_figures,
         services.desk.site_lanes.keep,
-        services.halls.verify,
+        functools.partial(services.halls.verify, services.repeated_reads),
         services.halls.keep_streams,
         services.rooms.keep_refreshed,
         services.door.keep_lease,
         services.door.keep_admitting,
         services.autopilot.keep_steering,
         services.shop_probes.keep_looking,
-        services.steps.keep_setting,
+        functools.partial(services.steps.keep_setting, services.repeated_reads),
         services.line_streams.run,
         services.operators.keep_streams,
         services.history.keep_recorded,
@@ -176,7 +177,7 @@ async def _begin(services: Services) -> None:
         await services.rooms.refresh()
         await services.ended_sessions.refresh()
 
-    away = (RedisError, SQLAlchemyError, OSError)
+    away = (RedisError, SQLAlchemyError, psycopg.Error, OSError)
     await Patience(START_SECONDS_MAX, 0.2).retry_async(read, away, "waiting for Postgres and Redis")
 
 
@@ -192,11 +193,12 @@ def _settle_memory() -> None:
 
 async def _keep(keeper: Keeper) -> None:
     """Run the keeper; whenever it fails, log that and run it again."""
-    name = getattr(keeper, "__qualname__", type(keeper).__name__)
+    function = keeper.func if isinstance(keeper, functools.partial) else keeper
+    name = getattr(function, "__qualname__", type(function).__name__)
     while True:
         try:
             await keeper()
-        except (RedisError, SQLAlchemyError, OSError) as error:
+        except (RedisError, SQLAlchemyError, psycopg.Error, OSError) as error:
             logger.warning("%s: a part is away: %s", name, error)
         except Exception:
             logger.exception("%s ended", name)
@@ -220,4 +222,5 @@ async def _close(services: Services) -> None:
     await services.reader.close()
     await services.old_reads.close()
     await services.check_in.close()
+    await services.repeated_reads.close()
     await services.engine.dispose()

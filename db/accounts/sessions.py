@@ -42,12 +42,13 @@ SELECT session_id, network, agent, made_at, ends_at
  LIMIT 100
 """
 
-_ENDED: Final[LiteralString] = """
+READ_ENDED: Final[LiteralString] = """
 SELECT session_id, user_id, extract(epoch FROM ends_at)::float8
   FROM account_session
  WHERE ended_at IS NOT NULL AND ends_at > now()
    AND (%(seconds)s::float8 IS NULL OR ended_at > clock_timestamp() - make_interval(secs => %(seconds)s::float8))
 """
+"""Rows of `EndedSession`: sessions that were ended before their time. With ``seconds``: in the last so many alone."""
 
 
 class AccountSessionRow(NamedTuple):
@@ -91,12 +92,3 @@ async def end_sessions(connection: AsyncConnection, user_id: int, why: str, *, b
 async def sessions_of(connection: AsyncConnection, user_id: int) -> list[AccountSessionRow]:
     """An account's live sessions, the newest first."""
     return [AccountSessionRow._make(row) for row in await connection.exec_driver_sql(_OF_ACCOUNT, {"user_id": user_id})]
-
-
-async def ended_sessions(connection: AsyncConnection, seconds: float | None) -> list[EndedSession]:
-    """The sessions that were ended before their time.
-
-    Args:
-        seconds: those alone that were ended in the last so many seconds; None: all.
-    """
-    return [EndedSession._make(row) for row in await connection.exec_driver_sql(_ENDED, {"seconds": seconds})]

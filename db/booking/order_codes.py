@@ -12,6 +12,7 @@ LETTERS: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """Without those that are taken for one another: 0 and O, 1 and I."""
 CODE_CHARS: Final = 8
 _BITS: Final = 5
+_PAIRS: Final = [first + second for second in LETTERS for first in LETTERS]
 _NUMBERS: Final = 1 << _BITS * CODE_CHARS
 _FACTOR: Final = 0x9E_3779_B97F
 """An odd factor, so that numbers and codes match one to one; codes of purchases in a row have hardly a letter alike."""
@@ -21,7 +22,7 @@ _BACK: Final = pow(_FACTOR, -1, _NUMBERS)
 def code_of(order_number: int) -> str:
     """The code of a purchase's number."""
     mixed = order_number * _FACTOR % _NUMBERS
-    return "".join(LETTERS[mixed >> _BITS * place & len(LETTERS) - 1] for place in range(CODE_CHARS))
+    return "".join([_PAIRS[mixed >> 2 * _BITS * place & len(_PAIRS) - 1] for place in range(CODE_CHARS // 2)])
 
 
 def number_of(code: str) -> int | None:

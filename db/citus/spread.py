@@ -33,6 +33,7 @@ SPREAD: Final = {
         "db.alarms.rules.FORGET_EXCEPTIONS",
         "db.alarms.standing.EVENTS_TO_WATCH",
         "db.outbox.deliveries.EVENTS_WITH_NEWS",
+        "db.rooms.steps.DUE_ROOMS",
         "db.rooms.room_news.EVENTS_OPENED",
         "db.rooms.room_news.EVENTS_SOLD_OUT",
         "db.events.cancelling.EVENTS_TO_DO",
@@ -89,6 +90,7 @@ SPREAD: Final = {
     ),
     "It lists, finds or counts events for fans or operators, all of them or those that were named.": (
         "db.events.definitions.READ_LIST",
+        "db.events.halls.READ_VERSIONS",
         "db.entries.reading._EVENTS",
         "db.payments.overview.SITE",
         "db.payments.overview.WATCHED",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
-from db.outbox.channels import ChannelName, ChannelSql
+from db.outbox.channels import ChannelName, ChannelSql, is_to
 from db.outbox.kinds import OutboxKind
 
 RECIPIENT: Final = 0
@@ -32,7 +32,7 @@ EDGE: Final = ChannelSql(
     deliverable="d.created_at > clock_timestamp() - interval '1 hour'",
 )
 
-TAKE: Final[LiteralString] = """
+TAKE: Final[LiteralString] = f"""
 WITH due AS (
     SELECT event_id, outbox_id
       FROM delivery
@@ -44,11 +44,11 @@ WITH due AS (
     UPDATE delivery d
        SET attempts = d.attempts + 1, due_at = now() + make_interval(secs => %(lease_seconds)s)
       FROM due
-     WHERE d.outbox_id = due.outbox_id AND d.event_id = due.event_id AND d.channel = 'edge' AND d.recipient_id = 0
+     WHERE d.outbox_id = due.outbox_id AND d.event_id = due.event_id AND {is_to("'edge'", "0")}
     RETURNING d.event_id, d.outbox_id, d.recipient_id, d.attempts
 )
 SELECT t.event_id, t.outbox_id, t.recipient_id, t.attempts, o.kind, o.payload, o.created_at
   FROM taken t
   JOIN outbox o ON o.event_id = t.event_id AND o.outbox_id = t.outbox_id
-"""
+"""  # noqa: S608 - of constants alone
 """Takes what is due, each delivery for one attempt, as `db.webhooks.channel.TAKE` does."""

@@ -6,9 +6,9 @@ Call `begin_snapshot` first, and then any of the reads on the same connection: a
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 from sqlalchemy import ColumnElement, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -223,7 +223,5 @@ async def labelled_rows(connection: AsyncConnection, event_id: int) -> list[Labe
     ]
 
 
-async def event_versions(connection: AsyncConnection, event_ids: Collection[int]) -> dict[int, int]:
-    """The version of each of these events that still exists."""
-    rows = await connection.execute(select(Event.event_id, Event.version).where(Event.event_id.in_(event_ids)))
-    return {row[0]: row[1] for row in rows}
+READ_VERSIONS: Final[LiteralString] = "SELECT event_id, version FROM event WHERE event_id = ANY (%(event_ids)s)"
+"""The version of each of these events that still exists."""

@@ -1,6 +1,6 @@
 """The rows of signing keys. The caller commits.
 
-`READ_KEYS` is a statement of its own, because gateways run it by SQLAlchemy and workers by psycopg.
+`READ_KEYS` is a statement of its own, because commands run it by SQLAlchemy, and gateways and workers by psycopg.
 """
 
 from __future__ import annotations

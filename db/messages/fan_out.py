@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, LiteralString
 
 from db.events.sale import EventState
-from db.outbox.channels import ChannelName, ChannelSql
+from db.outbox.channels import ChannelName, ChannelSql, is_to
 from db.outbox.kinds import OutboxKind
 
 RECIPIENT: Final = 0
@@ -36,7 +36,7 @@ MESSAGES: Final = ChannelSql(
     deliverable="true",
 )
 
-TAKE_NEWS: Final[LiteralString] = """
+TAKE_NEWS: Final[LiteralString] = f"""
 WITH due AS (
     SELECT event_id, outbox_id
       FROM delivery
@@ -49,13 +49,14 @@ WITH due AS (
        SET attempts = least(d.attempts + 1, 32000),
            due_at = now() + make_interval(secs => %(lease_seconds)s)
       FROM due
-     WHERE d.outbox_id = due.outbox_id AND d.event_id = due.event_id AND d.channel = 'message' AND d.recipient_id = 0
+     WHERE d.outbox_id = due.outbox_id AND d.event_id = due.event_id AND {is_to("'message'", "0")}
     RETURNING d.event_id, d.outbox_id
 )
 SELECT t.event_id, t.outbox_id, o.kind, o.payload
   FROM taken t
   JOIN outbox o ON o.event_id = t.event_id AND o.outbox_id = t.outbox_id
-"""
+"""  # noqa: S608 - of constants alone
+"""Takes what is due, as `db.webhooks.channel.TAKE` does."""
 
 LEASE_NEWS: Final[LiteralString] = """
 UPDATE delivery
@@ -66,24 +67,27 @@ UPDATE delivery
 """
 """Keeps news that takes long from being taken again."""
 
-NEWS_DONE: Final[LiteralString] = """
-UPDATE delivery
+NEWS_DONE: Final[LiteralString] = f"""
+UPDATE delivery d
    SET state = 'delivered', ended_at = now()
- WHERE channel = 'message' AND recipient_id = 0 AND outbox_id = ANY (%(outbox_ids)s::uuid[])
-   AND event_id = ANY (%(event_ids)s::bigint[])
-"""
+ WHERE d.outbox_id = ANY (%(outbox_ids)s::uuid[]) AND d.event_id = ANY (%(event_ids)s::bigint[])
+   AND {is_to("'message'", "0")}
+"""  # noqa: S608 - of constants alone
 
 _REACHED: Final[LiteralString] = "coalesce(encode(address_hash, 'hex'), address)"
 """Whom a message reaches, in its dedup key: as `db.messages.queue.dedup_key` has it."""
 _REACHED_BROWSER: Final[LiteralString] = "coalesce(encode(address_hash, 'hex'), endpoint)"
 
-_INTO: Final[LiteralString] = """
+
+def _into(cause: LiteralString = "%(cause)s", payload: LiteralString = "%(payload)s::jsonb") -> LiteralString:
+    """SQL that writes a message for each address of ``r``."""
+    return f"""
 INSERT INTO message (event_id, message_id, kind, channel, address, address_hash, user_id, language, dedup_key, payload,
                      urgency, due_at, useful_until)
 SELECT %(event_id)s, gen_random_uuid(), %(kind)s, r.channel, r.address, r.address_hash, r.user_id, r.language,
-       %(kind)s || ':' || %(cause)s || ':' || r.channel || ':' || r.reached, %(payload)s::jsonb, %(urgency)s::smallint,
-       %(due_at)s, %(due_at)s::timestamptz + make_interval(secs => %(useful_seconds)s)
-"""
+       %(kind)s || ':' || {cause} || ':' || r.channel || ':' || r.reached, {payload}, %(urgency)s::smallint,
+       %(due_at)s, %(due_at)s::timestamptz + make_interval(secs => %(useful_seconds)s)"""
+
 
 TO_CONTACTS: Final[LiteralString] = f"""
 WITH r AS MATERIALIZED (
@@ -93,7 +97,7 @@ WITH r AS MATERIALIZED (
      ORDER BY user_id, channel
      LIMIT %(recipients_max)s
 ), written AS (
-    {_INTO}
+    {_into()}
       FROM r
      WHERE r.channel = ANY (%(channels)s)
         ON CONFLICT DO NOTHING
@@ -110,7 +114,7 @@ WITH r AS MATERIALIZED (
      ORDER BY user_id, endpoint
      LIMIT %(recipients_max)s
 ), written AS (
-    {_INTO}
+    {_into()}
       FROM r
      WHERE r.channel = ANY (%(channels)s)
         ON CONFLICT DO NOTHING
@@ -119,22 +123,24 @@ SELECT user_id, address FROM r ORDER BY user_id DESC, address DESC LIMIT 1
 """  # noqa: S608 - of constants alone
 """As `TO_CONTACTS`, for the browsers that take web push."""
 
+_FANS: Final[LiteralString] = "json_to_recordset(%(fans)s::json) AS k (user_id bigint, cause text, payload jsonb)"
+
 TO_FANS: Final[LiteralString] = f"""
 WITH r AS (
-    SELECT channel, address, address_hash, {_REACHED} AS reached, user_id, language
-      FROM contact
-     WHERE event_id = %(event_id)s AND user_id = ANY (%(user_ids)s::bigint[])
+    SELECT c.channel, c.address, c.address_hash, {_REACHED} AS reached, c.user_id, c.language, k.cause, k.payload
+      FROM {_FANS}
+      JOIN contact c ON c.user_id = k.user_id AND c.event_id = %(event_id)s
      UNION ALL
-    SELECT 'push', endpoint, address_hash, {_REACHED_BROWSER}, user_id, language
-      FROM push_subscription
-     WHERE event_id = %(event_id)s AND user_id = ANY (%(user_ids)s::bigint[])
+    SELECT 'push', b.endpoint, b.address_hash, {_REACHED_BROWSER}, b.user_id, b.language, k.cause, k.payload
+      FROM {_FANS}
+      JOIN push_subscription b ON b.user_id = k.user_id AND b.event_id = %(event_id)s
 )
-{_INTO}
+{_into("r.cause", "r.payload")}
   FROM r
  WHERE r.channel = ANY (%(channels)s)
     ON CONFLICT DO NOTHING
 """  # noqa: S608 - of constants alone
-"""Tells some fans of one event."""
+"""Tells some fans of one event, each what is said of this fan."""
 
 TO_FOLLOWERS: Final[LiteralString] = f"""
 WITH r AS MATERIALIZED (
@@ -147,7 +153,7 @@ WITH r AS MATERIALIZED (
      ORDER BY f.follower_id
      LIMIT %(recipients_max)s
 ), written AS (
-    {_INTO}
+    {_into()}
       FROM r
         ON CONFLICT DO NOTHING
 )

@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, LiteralString
 
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -114,9 +114,8 @@ async def _raise_version(connection: AsyncConnection) -> None:
     await connection.execute(update(NetworkRulesVersion).values(version=NetworkRulesVersion.version + 1))
 
 
-async def read_version(connection: AsyncConnection) -> int:
-    """The version of the rules."""
-    return await connection.scalar(select(NetworkRulesVersion.version)) or 0
+READ_VERSION: Final[LiteralString] = "SELECT version FROM network_rules_version"
+"""The version of the rules; no row before the first rule."""
 
 
 def _query() -> Any:

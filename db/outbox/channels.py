@@ -27,3 +27,12 @@ class ChannelSql:
 
     deliverable: LiteralString
     """A condition on ``d``, a pending delivery of this channel: whether it may still be made."""
+
+
+def is_to(channel: LiteralString, recipient: LiteralString) -> LiteralString:
+    """SQL: ``d``, a delivery that is found by its outbox row, is the one of a channel to a recipient.
+
+    No index on channel and recipient finds a row by this condition. Postgres takes such an index where it planned while
+    the table was small, and then walks through all deliveries of the channel for each one that it looks for.
+    """
+    return f"d.channel || '' = {channel} AND d.recipient_id + 0 = {recipient}"

@@ -9,7 +9,7 @@ from typing import Final, LiteralString
 from db.citus.walking import Work
 from db.edge.channel import EDGE
 from db.messages.fan_out import MESSAGES
-from db.outbox.channels import ChannelSql
+from db.outbox.channels import ChannelSql, is_to
 from db.webhooks.channel import WEBHOOKS
 
 CHANNELS: Final = (WEBHOOKS, MESSAGES, EDGE)
@@ -54,7 +54,7 @@ NEWS: Final = Work(HAND_OVER, EVENTS_WITH_NEWS)
 ``has_edge``: the site has a cache before it that is to be told.
 """
 
-NOTE: Final[LiteralString] = """
+NOTE: Final[LiteralString] = f"""
 UPDATE delivery d
    SET state = k.state, status = k.status, error = k.error,
        due_at = clock_timestamp() + make_interval(secs => k.wait_seconds),
@@ -62,13 +62,14 @@ UPDATE delivery d
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, outbox_id uuid, channel text, recipient_id bigint, attempts int, state text, status int,
              error text, wait_seconds float)
- WHERE d.outbox_id = k.outbox_id AND d.event_id = k.event_id AND d.channel = k.channel
-   AND d.recipient_id = k.recipient_id
-   AND d.state = 'pending'
+ WHERE d.outbox_id = k.outbox_id AND d.event_id = k.event_id AND {is_to("k.channel", "k.recipient_id")}
+   AND d.ended_at IS NULL
    AND (k.state = 'delivered' OR d.attempts = k.attempts)
-"""
+"""  # noqa: S608 - of constants alone
 """Writes down how attempts ended. A success counts even where another dispatcher has taken the delivery meanwhile; a
-failure counts only where it is the latest attempt's."""
+failure counts only where it is the latest attempt's.
+
+Run it without preparing it: its plan must know how large the table has become."""
 
 OLD_LOOKED_AT: Final = 20
 """Of old news, so many times what is forgotten at once is looked at: some of it may still have to be delivered."""

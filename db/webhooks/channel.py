@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
-from db.outbox.channels import ChannelName, ChannelSql
+from db.outbox.channels import ChannelName, ChannelSql, is_to
 
 WEBHOOKS: Final = ChannelSql(
     name=ChannelName.WEBHOOK,
@@ -19,7 +19,7 @@ WEBHOOKS: Final = ChannelSql(
         EXISTS (SELECT FROM webhook_endpoint e WHERE e.endpoint_id = d.recipient_id AND e.disabled_at IS NULL)""",
 )
 
-TAKE: Final[LiteralString] = """
+TAKE: Final[LiteralString] = f"""
 WITH due AS (
     SELECT d.event_id, d.outbox_id, d.recipient_id
       FROM webhook_endpoint e
@@ -39,8 +39,7 @@ WITH due AS (
     UPDATE delivery d
        SET attempts = d.attempts + 1, due_at = now() + make_interval(secs => %(lease_seconds)s)
       FROM due
-     WHERE d.outbox_id = due.outbox_id AND d.event_id = due.event_id AND d.channel = 'webhook'
-       AND d.recipient_id = due.recipient_id
+     WHERE d.outbox_id = due.outbox_id AND d.event_id = due.event_id AND {is_to("'webhook'", "due.recipient_id")}
     RETURNING d.event_id, d.outbox_id, d.recipient_id, d.attempts
 )
 SELECT t.event_id, t.outbox_id, t.recipient_id, t.attempts, o.kind, o.payload, o.created_at, e.url, e.secret,
@@ -48,9 +47,9 @@ SELECT t.event_id, t.outbox_id, t.recipient_id, t.attempts, o.kind, o.payload, o
   FROM taken t
   JOIN outbox o ON o.event_id = t.event_id AND o.outbox_id = t.outbox_id
   JOIN webhook_endpoint e ON e.endpoint_id = t.recipient_id
-"""
+"""  # noqa: S608 - of constants alone
 """Takes what is due, each delivery for one attempt. It is due again once the attempt must be over, for the dispatcher
-that took it may have died on the way."""
+that took it may have died on the way. As `db.outbox.deliveries.NOTE`, it is not prepared."""
 
 NOTE_ENDPOINTS: Final[LiteralString] = """
 UPDATE webhook_endpoint e

@@ -7,7 +7,6 @@ ahead from elsewhere, and who buys for a hundred fans pays for it.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import datetime as dt
 import hashlib
@@ -23,9 +22,10 @@ from msgspec import Meta
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from db.gathering import answers_in_turn
 from gateway.wire.addresses import below
 from waiting_room.key_ring import Key, KeyGroup, Secret, ring_of
-from waiting_room.limits import allow
+from waiting_room.limits import Allowance, Allowing
 
 from .captcha import REQUIRED_FOR, TOKEN_BYTES_MAX, CaptchaFailed, CaptchaOffer, CaptchaUnavailable, Solver
 from .settings import Provider
@@ -87,7 +87,10 @@ class Altcha:
         Raises:
             CaptchaUnavailable: Redis does not answer.
         """
-        times, fan_times = await self._work_times(solver, count=False)
+        try:
+            times, fan_times = _work_times(*await answers_in_turn(*self._counting(solver, count=False)))
+        except RedisError as error:
+            raise CaptchaUnavailable from error
         work_max = self._work_max * min(times * fan_times * solver.work_times, WORK_TIMES_MAX)
         key = self._keys[0].secret
         params = {"to": _bound_to(key, solver), "work": str(work_max)}
@@ -119,10 +122,13 @@ class Altcha:
             raise CaptchaFailed("expired")
         said = {name: values[0] for name, values in params.items()}
         by_session = _refuse_foreign(key, said, solver)
-        (times, _), _ = await asyncio.gather(
-            self._work_times(solver, count=True),
-            self._used.take(solution.challenge, command_id, int(expires_at) + CLOCK_SLACK_SECONDS),
-        )
+        counting = self._counting(solver, count=True)
+        taking = self._used.take(solution.challenge, command_id, int(expires_at) + CLOCK_SLACK_SECONDS)
+        try:
+            _, *counted = await answers_in_turn(taking, *counting)
+        except RedisError as error:
+            raise CaptchaUnavailable from error
+        times, _ = _work_times(*counted)
         if int(said.get("work", self._work_max)) * SLACK_TIMES < times * self._work_max:
             raise CaptchaFailed("too_weak")
         return by_session
@@ -131,31 +137,26 @@ class Altcha:
     def _keys(self) -> tuple[Key, ...]:
         return self._ring.derived(KeyGroup.FANS, KEY_LABEL)
 
-    async def _work_times(self, solver: Solver, *, count: bool) -> tuple[int, int]:
-        """How many times the ordinary work is due by the proofs that the network gave lately, and by the fan's.
-
-        Raises:
-            CaptchaUnavailable: Redis does not answer.
-        """
+    def _counting(self, solver: Solver, *, count: bool) -> list[Allowing]:
+        """Asks for the proofs that the network gave lately, and for the fan's if there is one."""
         counted = [("proofs", solver.network)]
         if solver.fan:
             counted.append(("proofs_of_fan", str(solver.fan)))
-        try:
-            found = await asyncio.gather(
-                *(
-                    allow(self._redis, name, key, _ANY_NUMBER, count=count, window_seconds=COUNTED_SECONDS)
-                    for name, key in counted
-                )
-            )
-        except RedisError as error:
-            raise CaptchaUnavailable from error
-        of_network, of_fan = found[0].used, found[1].used if len(found) > 1 else 0
-        times = 1 << (of_network // NETWORK_FREE).bit_length() - 1 if of_network > NETWORK_FREE else 1
-        fan_times = 1 << min(of_fan - FAN_FREE, 16) if of_fan > FAN_FREE else 1
-        return min(times, WORK_TIMES_MAX), fan_times
+        return [
+            Allowing(self._redis, name, key, _ANY_NUMBER, count=count, window_seconds=COUNTED_SECONDS)
+            for name, key in counted
+        ]
 
     async def close(self) -> None:
         """Do nothing: this provider keeps no connection."""
+
+
+def _work_times(of_network: Allowance, of_fan: Allowance | None = None) -> tuple[int, int]:
+    """How many times the ordinary work is due by the proofs that the network gave lately, and by the fan's."""
+    network, fan = of_network.used, 0 if of_fan is None else of_fan.used
+    times = 1 << (network // NETWORK_FREE).bit_length() - 1 if network > NETWORK_FREE else 1
+    fan_times = 1 << min(fan - FAN_FREE, 16) if fan > FAN_FREE else 1
+    return min(times, WORK_TIMES_MAX), fan_times
 
 
 def _refuse_foreign(key: bytes, said: dict[str, str], solver: Solver) -> bool:

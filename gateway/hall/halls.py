@@ -20,7 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from booking_lane.results import BatchNews, EventChange, JobRecord, version_told
 from db.connections.old_reads import OldReads
-from db.events.halls import event_versions
+from db.connections.repeated import RepeatedReads
+from db.events.halls import READ_VERSIONS
 from gateway.contract.values import ID_MAX
 from gateway.hall.hall import EVENT_SECONDS, Hall, UnknownEventError
 from gateway.hall.labels import NO_LABELS, HallLabels
@@ -249,7 +250,7 @@ class Halls:
             for stream in list(hall.streams):
                 stream.end()
 
-    async def verify(self) -> None:
+    async def verify(self, reads: RepeatedReads) -> None:
         """Compare the halls' versions with Postgres for as long as the process runs, and read anew what is behind, or
         ahead because Postgres has lost its last versions.
         """
@@ -261,8 +262,7 @@ class Halls:
             # Postgres has every version that a message told before this moment.
             known = [max(hall.version, hall.answered) for hall in halls]
             try:
-                async with self._engine.connect() as connection:
-                    versions = await event_versions(connection, [hall.event_id for hall in halls])
+                versions = dict(await reads.rows(READ_VERSIONS, event_ids=[hall.event_id for hall in halls]))
             except Exception as error:
                 logger.warning("cannot verify versions: %s", error)
                 continue

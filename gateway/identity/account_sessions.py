@@ -11,10 +11,10 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
+import psycopg
 
-from db.accounts.sessions import EndedSession, ended_sessions
+from db.accounts.sessions import READ_ENDED, EndedSession
+from db.connections.repeated import RepeatedReads
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ class EndedSessions:
         now: the clock that ends tokens (Unix time, seconds).
     """
 
-    def __init__(self, engine: AsyncEngine, now: Callable[[], float]) -> None:
-        self._engine = engine
+    def __init__(self, reads: RepeatedReads, now: Callable[[], float]) -> None:
+        self._reads = reads
         self._now = now
         self._ends_at: dict[str, float] = {}
         self._read_at: float | None = None
@@ -58,14 +58,12 @@ class EndedSessions:
         """Read what was ended since the last look.
 
         Raises:
-            sqlalchemy.exc.SQLAlchemyError: Postgres does not answer.
+            psycopg.Error, OSError: Postgres does not answer.
         """
         now = asyncio.get_running_loop().time()
         is_recent = self._read_at is not None and now - self._read_at < AWAY_SECONDS_MAX
-        async with self._engine.connect() as connection:
-            found = await ended_sessions(connection, OVERLAP_SECONDS if is_recent else None)
-        for session in found:
-            self.note(session)
+        for row in await self._reads.rows(READ_ENDED, seconds=OVERLAP_SECONDS if is_recent else None):
+            self.note(EndedSession._make(row))
         if not is_recent:
             self._forget()
         self._read_at = now
@@ -77,7 +75,7 @@ class EndedSessions:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 await self.refresh()
-            except (SQLAlchemyError, OSError) as error:
+            except (psycopg.Error, OSError) as error:
                 logger.warning("ended sessions of accounts are not read: %s", error)
             looks += 1
             if looks % 1000 == 0:

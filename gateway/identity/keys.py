@@ -6,10 +6,10 @@ import asyncio
 import logging
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
+import psycopg
 
-from db.keys.signing_keys import read_keys
+from db.connections.repeated import RepeatedReads
+from db.keys.signing_keys import READ_KEYS, KeyRow
 from waiting_room.key_ring import KeyRing, SealedElsewhereError
 
 logger = logging.getLogger(__name__)
@@ -22,8 +22,8 @@ SEALED_PAUSE_SECONDS: Final = 30.0
 class SiteKeys:
     """Keeps the ring that everything in this process signs and verifies with."""
 
-    def __init__(self, engine: AsyncEngine, secret: str) -> None:
-        self._engine = engine
+    def __init__(self, reads: RepeatedReads, secret: str) -> None:
+        self._reads = reads
         self.ring = KeyRing(secret)
 
     async def keep(self) -> None:
@@ -32,7 +32,7 @@ class SiteKeys:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 await self.refresh()
-            except (SQLAlchemyError, OSError) as error:
+            except (psycopg.Error, OSError) as error:
                 logger.warning("the keys are not read: %s", error)
             except SealedElsewhereError as error:
                 logger.error("%s: give every process the same ADMITONE_SECRET", error)
@@ -42,8 +42,7 @@ class SiteKeys:
         """Read the keys.
 
         Raises:
-            sqlalchemy.exc.SQLAlchemyError: Postgres does not answer.
+            psycopg.Error, OSError: Postgres does not answer.
             SealedElsewhereError: the site's secret is another one than the keys were sealed with.
         """
-        async with self._engine.connect() as connection:
-            self.ring.take(await read_keys(connection))
+        self.ring.take(tuple(KeyRow._make(row) for row in await self._reads.rows(READ_KEYS)))

@@ -14,15 +14,17 @@ import logging
 import socket
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import psycopg
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.networks.rules import Rule, every_rule, is_origin, read_version
+from db.connections.repeated import RepeatedReads
+from db.networks.rules import READ_VERSION, Rule, every_rule, is_origin
 from gateway.identity.origins import NOWHERE, Origin, Origins
 from gateway.identity.sightings import Sightings
 from gateway.wire.problems import ProblemError
@@ -140,12 +142,13 @@ class Networks:
         self._version = -1
         self.index = NetworkIndex()
 
-    async def keep(self) -> None:
+    async def keep(self, reads: RepeatedReads) -> None:
         """Look for changes for as long as the process runs."""
         while True:
             try:
-                await self.refresh()
-            except (SQLAlchemyError, RedisError, OSError) as error:
+                if _version_of(await reads.rows(READ_VERSION)) != self._version:
+                    await self.refresh()
+            except (psycopg.Error, SQLAlchemyError, RedisError, OSError) as error:
                 logger.warning("the networks' rules are not read: %s", error)
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -156,7 +159,7 @@ class Networks:
             sqlalchemy.exc.SQLAlchemyError: Postgres does not answer.
         """
         async with self._engine.connect() as connection:
-            version = await read_version(connection)
+            version = _version_of((await connection.exec_driver_sql(READ_VERSION)).all())
             if version == self._version:
                 return
             rules = [rule async for rule in every_rule(connection)]
@@ -196,3 +199,7 @@ class Networks:
         """Whether an operator has said that the address needs no proofs and counts with no network."""
         rule = self._found(address)
         return rule is not None and rule.verdict == "allow"
+
+
+def _version_of(rows: Sequence[Sequence[int]]) -> int:
+    return rows[0][0] if rows else 0

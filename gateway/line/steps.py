@@ -15,9 +15,10 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connections.repeated import RepeatedReads
 from db.rooms.rooms import UnknownRoomError
 from db.rooms.steering import Ask
-from db.rooms.steps import StepRow, due_rooms, schedule, set_due, steps, take_back
+from db.rooms.steps import DUE_ROOMS, StepRow, schedule, set_due, steps, take_back
 from gateway.line.registry import RoomRegistry
 
 logger = logging.getLogger(__name__)
@@ -33,12 +34,10 @@ class Steps:
         self._engine = engine
         self._rooms = rooms
 
-    async def keep_setting(self) -> None:
+    async def keep_setting(self, reads: RepeatedReads) -> None:
         """Set what is due for as long as the process runs."""
         while True:
-            async with self._engine.connect() as connection:
-                due = await due_rooms(connection)
-            for event_id in due:
+            for (event_id,) in await reads.rows(DUE_ROOMS):
                 try:
                     await self._set(event_id)
                 except (SQLAlchemyError, RedisError, UnknownRoomError, OSError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import math
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from db.gathering import Gathering
 
 from .keys import allow_key, pace_keys, proof_key
-from .scripts import Begun, run
+from .scripts import Begun
 
 IPV4_PREFIX_BITS: Final = 24
 IPV6_PREFIX_BITS: Final = 56
@@ -42,18 +42,34 @@ class Allowance:
     window_seconds: int
 
 
-async def allow(
-    client: aioredis.Redis, name: str, key: str, per_minute: int, *, count: int = 1, window_seconds: int = 60
-) -> Allowance:
-    """Count a request called ``name`` (for example join) of ``key`` (for example an address prefix), of which
-    ``per_minute`` are allowed; or, with another window, so many in that time.
+class Allowing:
+    """Counts a request called ``name`` (for example join) of ``key`` (for example an address prefix), of which
+    ``per_minute`` are allowed; or, with another window, so many in that time. Who awaits it gets the `Allowance`; the
+    question leaves before (`waiting_room.scripts.Begun`).
 
     With a ``count`` of 0 nothing is counted, and the answer says whether a request would be allowed; with -1 a request
     that was counted is given back.
     """
-    args = (per_minute, int(count), window_seconds * 1000)
-    allowed, retry_after_ms, used = await run(client, "allow", (allow_key(name, key),), args)
-    return Allowance(bool(allowed), math.ceil(retry_after_ms / 1000), used, name, per_minute, window_seconds)
+
+    __slots__ = ("_begun", "_of")
+
+    def __init__(
+        self, client: aioredis.Redis, name: str, key: str, per_minute: int, *, count: int = 1, window_seconds: int = 60
+    ) -> None:
+        args = (per_minute, int(count), window_seconds * 1000)
+        self._begun = Begun(client, "allow", (allow_key(name, key),), args)
+        self._of = name, per_minute, window_seconds
+
+    def __await__(self) -> Generator[Any, None, Allowance]:
+        allowed, retry_after_ms, used = yield from self._begun.__await__()
+        return Allowance(bool(allowed), math.ceil(retry_after_ms / 1000), used, *self._of)
+
+
+async def allow(
+    client: aioredis.Redis, name: str, key: str, per_minute: int, *, count: int = 1, window_seconds: int = 60
+) -> Allowance:
+    """Count a request as `Allowing` does."""
+    return await Allowing(client, name, key, per_minute, count=count, window_seconds=window_seconds)
 
 
 @dataclass(frozen=True, slots=True)

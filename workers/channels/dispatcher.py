@@ -92,7 +92,7 @@ class _Sending:
         ended = list(self.ended)
         rows = msgspec.json.encode([self._row(message, outcome) for message, outcome in ended]).decode()
         async with connection.transaction():
-            await connection.execute(NOTE, {"rows": rows}, prepare=True)
+            await connection.execute(NOTE, {"rows": rows}, prepare=False)
             await self.channel.note(connection, ended)
         del self.ended[: len(ended)]
 

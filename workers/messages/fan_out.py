@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import time
 import uuid
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, LiteralString, NamedTuple
 
@@ -87,6 +88,14 @@ class _Telling:
         return self.about["event_id"], self.about["kind"], self.about["cause"]
 
 
+class ToFan(msgspec.Struct, frozen=True):
+    """What one fan is told. The fan is told once of a ``cause``."""
+
+    user_id: int
+    cause: str
+    payload: dict[str, object]
+
+
 class FanOut:
     """Writes the messages that follow from what happened.
 
@@ -111,18 +120,35 @@ class FanOut:
         pieces of news there were.
         """
         found = await connection.execute(
-            sql.TAKE_NEWS, {"news_max": NEWS_IN_ONE_TURN_MAX, "lease_seconds": LEASE_SECONDS}, prepare=True
+            # Its plan must know how large the table has become.
+            sql.TAKE_NEWS,
+            {"news_max": NEWS_IN_ONE_TURN_MAX, "lease_seconds": LEASE_SECONDS},
+            prepare=False,
         )
         rows = await found.fetchall()
-        for event_id, outbox_id, kind, payload in rows:
-            telling = await self._telling_of(connection, event_id, msgspec.convert(kind, OutboxKind), payload)
+        of_fans: defaultdict[tuple[MessageKind, int], list[ToFan]] = defaultdict(list)
+        returned: dict[int, _Telling | None] = {}
+        done = []
+        for event_id, outbox_id, word, payload in rows:
+            kind = msgspec.convert(word, OutboxKind)
+            if kind is OutboxKind.PURCHASE_CANCELLED:
+                if event_id not in returned:
+                    returned[event_id] = await self._returned(connection, event_id)
+                telling = returned[event_id]
+            else:
+                telling = self._telling_of(event_id, kind, payload)
             if telling is not None:
                 followed_from = self._under_way.setdefault(telling.key, telling).outbox_ids
                 if outbox_id not in followed_from:
                     followed_from.append(outbox_id)
                 continue
-            await self._of_news(connection, event_id, msgspec.convert(kind, OutboxKind), payload)
-            await self._done(connection, event_id, [outbox_id])
+            if kind is not OutboxKind.PURCHASE_CANCELLED:
+                message, fan = _of_fan(kind, payload)
+                of_fans[message, event_id].append(fan)
+            done.append((event_id, outbox_id))
+        for (message, event_id), fans in of_fans.items():
+            await self.to_fans(connection, message, event_id, fans)
+        await self._done(connection, done)
         under_way = list(self._under_way.values())
         for telling in under_way:
             await self._keep(connection, telling)
@@ -152,13 +178,14 @@ class FanOut:
             telling.leased_at = time.monotonic()
 
     @staticmethod
-    async def _done(connection: Connection, event_id: int, outbox_ids: list[uuid.UUID]) -> None:
-        await connection.execute(sql.NEWS_DONE, {"outbox_ids": outbox_ids, "event_ids": [event_id]}, prepare=True)
+    async def _done(connection: Connection, news: Sequence[tuple[int, uuid.UUID]]) -> None:
+        if news:
+            event_ids = sorted({event_id for event_id, _ in news})
+            which = {"event_ids": event_ids, "outbox_ids": [outbox_id for _, outbox_id in news]}
+            await connection.execute(sql.NEWS_DONE, which, prepare=False)
 
-    async def _telling_of(
-        self, connection: Connection, event_id: int, kind: OutboxKind, payload: dict[str, Any]
-    ) -> _Telling | None:
-        """What many are to be told of news; None for news of another sort."""
+    def _telling_of(self, event_id: int, kind: OutboxKind, payload: dict[str, Any]) -> _Telling | None:
+        """What all fans of an event are to be told of news; None for news of another sort."""
         facts: dict[str, Any] = {}
         if kind is OutboxKind.EVENT_CHANGED:
             is_moved = bool({"date", "venue"} & payload["before"].keys())
@@ -166,11 +193,9 @@ class FanOut:
             facts = {"before": payload["before"]}
         elif kind is OutboxKind.EVENT_CANCELLED:
             told = MessageKind.EVENT_CANCELLED
-        elif kind is OutboxKind.PURCHASE_CANCELLED:
-            return await self._returned(connection, event_id)
         else:
             return None
-        about = self._about(told, event_id, str(payload["revision"]), facts)
+        about = self._about_all(told, event_id, str(payload["revision"]), facts)
         return _Telling(about, deque(walk for walk in _FANS if walk.channel in told.channels))
 
     async def _next_step(self, connection: Connection, telling: _Telling) -> None:
@@ -193,44 +218,13 @@ class FanOut:
         if telling.walks:
             self._under_way[telling.key] = telling
         elif telling.outbox_ids:
-            await self._done(connection, telling.key[0], telling.outbox_ids)
+            await self._done(connection, [(telling.key[0], outbox_id) for outbox_id in telling.outbox_ids])
 
     def _note_told(self, telling: _Telling) -> None:
         self._told_followers[telling.key] = telling.began_at
         self._told_followers.move_to_end(telling.key)
         while len(self._told_followers) > REMEMBERED_MAX:
             self._told_followers.popitem(last=False)
-
-    async def _of_news(self, connection: Connection, event_id: int, kind: OutboxKind, payload: dict[str, Any]) -> None:
-        if kind is OutboxKind.PURCHASE_MADE:
-            purchase_id = payload["purchaseId"]
-            await self.to_fans(
-                connection,
-                MessageKind.PURCHASE,
-                event_id,
-                [payload["userId"]],
-                cause=purchase_id,
-                payload={"purchaseId": purchase_id},
-            )
-        elif kind is OutboxKind.SEATS_OFFERED:
-            await self.to_fans(
-                connection,
-                MessageKind.OFFER,
-                event_id,
-                [payload["userId"]],
-                cause=payload["reservationId"],
-                payload={"seats": payload["seats"], "endsAt": payload["endsAt"]},
-            )
-        elif kind is OutboxKind.REFUND_MADE:
-            facts = {name: payload[name] for name in ("amount", "currency", "cause", "purchaseId")}
-            await self.to_fans(
-                connection,
-                MessageKind.REFUND,
-                event_id,
-                [payload["userId"]],
-                cause=payload["refundId"],
-                payload=facts,
-            )
 
     async def _returned(self, connection: Connection, event_id: int) -> _Telling | None:
         """Seats came back: followers are told of it, some times a day at most. None where they need not be told."""
@@ -242,21 +236,10 @@ class FanOut:
         part = now.hour // RETURNED_ARE_TOLD_EVERY_HOURS
         return self._to_followers(MessageKind.RETURNED_TICKETS, event_id, zone, now, cause=f"{now:%Y-%m-%d}.{part}")
 
-    async def to_fans(
-        self,
-        connection: Connection,
-        kind: MessageKind,
-        event_id: int,
-        user_ids: list[int],
-        *,
-        cause: str,
-        payload: dict[str, Any],
-    ) -> int:
-        """Tell these fans of an event by every address that they gave, and return how many messages are new."""
-        written = await connection.execute(
-            sql.TO_FANS, {**self._about(kind, event_id, cause, payload), "user_ids": user_ids}, prepare=True
-        )
-        return written.rowcount
+    async def to_fans(self, connection: Connection, kind: MessageKind, event_id: int, fans: Sequence[ToFan]) -> None:
+        """Tell these fans of an event, by every address that they gave."""
+        told = {**self._about(kind, event_id), "fans": msgspec.json.encode(fans).decode()}
+        await connection.execute(sql.TO_FANS, told, prepare=True)
 
     def _to_followers(
         self,
@@ -271,7 +254,7 @@ class FanOut:
         """What those who follow the event's artist or venue are to be told, once the night is over."""
         told_at = self._told_followers.get((event_id, kind, cause))
         about = {
-            **self._about(kind, event_id, cause, {}),
+            **self._about_all(kind, event_id, cause, {}),
             "due_at": after_quiet_hours(now, zone, self._settings) if kind.has_quiet_hours else now,
             "followed_by": followed_by,
             "followed_since": told_at and told_at - CLOCKS_DIFFER_BY,
@@ -279,16 +262,22 @@ class FanOut:
         return _Telling(about, deque((_FOLLOWERS,)), began_at=now)
 
     @staticmethod
-    def _about(kind: MessageKind, event_id: int, cause: str, payload: dict[str, Any]) -> dict[str, Any]:
+    def _about(kind: MessageKind, event_id: int) -> dict[str, Any]:
         return {
             "kind": kind,
             "event_id": event_id,
-            "cause": cause,
-            "payload": msgspec.json.encode(payload).decode(),
             "urgency": kind.urgency,
             "useful_seconds": kind.useful_seconds,
             "channels": [str(channel) for channel in kind.channels],
             "due_at": dt.datetime.now(dt.UTC),
+        }
+
+    def _about_all(self, kind: MessageKind, event_id: int, cause: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """As `_about`, where all are told the same."""
+        return {
+            **self._about(kind, event_id),
+            "cause": cause,
+            "payload": msgspec.json.encode(payload).decode(),
         }
 
     async def holds_ending(self, connection: Connection) -> None:
@@ -303,11 +292,12 @@ class FanOut:
             },
             prepare=True,
         )
+        of_events: defaultdict[int, list[ToFan]] = defaultdict(list)
         for event_id, hold_id, user_id, ends_at in await found.fetchall():
-            payload = {"endsAt": ends_at.astimezone(dt.UTC).isoformat()}
-            await self.to_fans(
-                connection, MessageKind.HOLD_ENDING, event_id, [user_id], cause=str(hold_id), payload=payload
-            )
+            told = ToFan(user_id, str(hold_id), {"endsAt": ends_at.astimezone(dt.UTC).isoformat()})
+            of_events[event_id].append(told)
+        for event_id, fans in of_events.items():
+            await self.to_fans(connection, MessageKind.HOLD_ENDING, event_id, fans)
 
     async def banks_refused(self, connection: Connection) -> None:
         """Tell the fans whose banks did not pay, days after they had gone."""
@@ -323,7 +313,7 @@ class FanOut:
             prepare=True,
         )
         for event_id, payment_id, user_id, amount, _ in await found.fetchall():
-            await self.to_fans(connection, kind, event_id, [user_id], cause=str(payment_id), payload={"amount": amount})
+            await self.to_fans(connection, kind, event_id, [ToFan(user_id, str(payment_id), {"amount": amount})])
 
     async def announcements(self, connection: Connection) -> None:
         """Begin to tell followers of new events, and of sales that begin within a day."""
@@ -338,3 +328,16 @@ class FanOut:
                 announced.append(self._to_followers(MessageKind.SALE_TOMORROW, event_id, zone, now, cause=cause))
             for telling in announced:
                 self._under_way.setdefault(telling.key, telling)
+
+
+def _of_fan(kind: OutboxKind, payload: dict[str, Any]) -> tuple[MessageKind, ToFan]:
+    """What the fan of a piece of news is told."""
+    names: tuple[str, ...]
+    if kind is OutboxKind.PURCHASE_MADE:
+        message, cause, names = MessageKind.PURCHASE, "purchaseId", ("purchaseId",)
+    elif kind is OutboxKind.SEATS_OFFERED:
+        message, cause, names = MessageKind.OFFER, "reservationId", ("seats", "endsAt")
+    else:
+        assert kind is OutboxKind.REFUND_MADE, kind
+        message, cause, names = MessageKind.REFUND, "refundId", ("amount", "currency", "cause", "purchaseId")
+    return message, ToFan(payload["userId"], payload[cause], {name: payload[name] for name in names})

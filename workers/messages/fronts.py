@@ -18,7 +18,7 @@ from waiting_room.line import Line
 from waiting_room.model import InFront, RoomCounts
 from waiting_room.tokens import PlaceToken, Tokens
 from workers.channels.channel import Connection
-from workers.messages.fan_out import FanOut
+from workers.messages.fan_out import FanOut, ToFan
 
 JUST_JOINED_SECONDS: Final = 60
 """A fan who joined a short line reads on the page how near the turn is."""
@@ -95,13 +95,14 @@ class Fronts:
             sql.FANS_WITH_ADDRESS, {"event_id": event_id, "user_ids": [one.fan for one in new]}, prepare=True
         )
         with_address = {user_id for (user_id,) in await found.fetchall()}
+        told = []
         for one in new:
             payload: dict[str, object] = {"minutes": minutes}
             if one.fan in with_address:
                 payload["place"] = self._place(event_id, one)
-            await self._fan_out.to_fans(
-                connection, kind, event_id, [one.fan], cause=f"{one.fan}.{one.epoch}.{one.number}", payload=payload
-            )
+            told.append(ToFan(one.fan, f"{one.fan}.{one.epoch}.{one.number}", payload))
+        await self._fan_out.to_fans(connection, kind, event_id, told)
+        for one in new:
             self._told[event_id, one.fan, one.epoch, one.number, kind] = None
         while len(self._told) > REMEMBERED_MAX:
             self._told.popitem(last=False)

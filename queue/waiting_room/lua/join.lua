@@ -100,10 +100,12 @@ end
 local waiting = redis.call('ZCARD', LINE) + redis.call('ZCARD', PRIORITY)
 local tokens = tokens_now()
 local at_once = door_open() and waiting == 0 and tokens >= 1 and slots_free(slots_in_all()) >= 1
-if not at_once and is_full() then
+local full = not at_once and is_full()
+if full then
   sweep_silent()
+  full = is_full()
 end
-if not at_once and is_full() then
+if full then
   close()
   local retry_seconds = LINE_FULL_RETRY_SECONDS_MAX
   if room.rate_per_minute > 0 and room.state == 'open' then

@@ -12,7 +12,7 @@ from db.connections.engines import create_engine
 from db.events.seed import RoomSeed, seed_demo
 from db.rooms.rooms import RoomRow
 from db.rooms.steering import Ask
-from db.rooms.steps import due_rooms, schedule, set_due, steps
+from db.rooms.steps import DUE_ROOMS, schedule, set_due, steps
 from db.tables.rooms import RoomStep
 
 GATEWAYS = 8
@@ -27,10 +27,10 @@ async def test_one_of_many_sets_a_step(database_url: str) -> None:
         step, room = await schedule(connection, event_id, soon, Ask(dials={"rate_per_minute": 200}), "Ada", "")
         assert room.revision == 2
         assert await steps(connection, event_id) == [step]
-        assert list(await due_rooms(connection)) == []
+        assert (await connection.exec_driver_sql(DUE_ROOMS)).all() == []
     async with engine.begin() as connection:
         await connection.execute(update(RoomStep).values(at=now))
-        assert list(await due_rooms(connection)) == [event_id]
+        assert (await connection.exec_driver_sql(DUE_ROOMS)).all() == [(event_id,)]
     together = asyncio.Barrier(GATEWAYS)
 
     async def gateway() -> RoomRow | None:

@@ -17,6 +17,7 @@ from sqlalchemy.pool import QueuePool
 
 from booking_lane.results import BatchNews, Count, EventChange, JobRecord, SeatChange, version_told
 from db.connections.engines import create_engine
+from db.connections.repeated import RepeatedReads
 from gateway.hall import hall as hall_module
 from gateway.hall import halls as halls_module
 from gateway.hall.hall import Hall
@@ -38,6 +39,7 @@ class Site:
     halls: Halls
     event_id: int
     connection: psycopg.Connection[tuple[object, ...]]
+    reads: RepeatedReads
 
     def commit(self, version: int, number: int, status: str = "booked") -> EventChange:
         """Commit a seat's change as ``version``; return the news of it, which are not sent yet."""
@@ -77,13 +79,15 @@ class Frames:
 async def site(database_url: str) -> AsyncIterator[Site]:
     engine = create_engine(database_url, 2)
     with psycopg.connect(database_url) as connection:
-        yield Site(Halls(engine), make_event(connection), connection)
+        reads = RepeatedReads(database_url, "admitone-test")
+        yield Site(Halls(engine), make_event(connection), connection, reads)
+    await reads.close()
     await engine.dispose()
 
 
 @asynccontextmanager
-async def verifying(halls: Halls) -> AsyncIterator[None]:
-    task = asyncio.get_running_loop().create_task(halls.verify())
+async def verifying(halls: Halls, reads: RepeatedReads) -> AsyncIterator[None]:
+    task = asyncio.get_running_loop().create_task(halls.verify(reads))
     yield
     # A connection that is cancelled while it is made is closed by nobody.
     pool = cast(QueuePool, halls._engine.sync_engine.pool)
@@ -124,7 +128,7 @@ async def test_news_that_are_lost_are_read_from_postgres(site: Site) -> None:
     await site.halls.current(site.event_id)
     site.commit(1, 1)
     site.answer(1)
-    async with verifying(site.halls):
+    async with verifying(site.halls, site.reads):
         hall = await site.halls.current(site.event_id)
     assert site.shown(hall) == [[1, 1, 1, "booked"]]
 
@@ -204,7 +208,7 @@ async def test_a_hall_ahead_of_postgres_is_read_anew_and_its_streams_are_told(
     stream = Frames(hall)
     site.commit(3, 5, "available")  # a standby that never heard of versions 4 and 5 takes over
     began_at = time.monotonic()
-    async with verifying(site.halls):
+    async with verifying(site.halls, site.reads):
         while hall.version != 3:
             assert time.monotonic() - began_at < AT_ONCE_SECONDS_MAX, "not noticed"
             await asyncio.sleep(0.02)

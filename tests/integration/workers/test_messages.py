@@ -29,6 +29,7 @@ from db.events.seed import RoomSeed, seed_demo
 from db.messages import fan_out as sql
 from db.messages import queue
 from db.messages.addresses import opened
+from db.messages.fan_out import TAKE_NEWS
 from db.messages.kinds import MessageKind
 from db.outbox.deliveries import HAND_OVER
 from db.outbox.kinds import OutboxKind, PurchaseCancelled, PurchaseMade, SeatsOffered
@@ -48,6 +49,17 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+
+class Counting(psycopg.AsyncConnection[Any]):
+    """Counts the statements that it runs."""
+
+    statements = 0
+
+    async def execute(self, *args: Any, **kwargs: Any) -> psycopg.AsyncCursor[Any]:
+        self.statements += 1
+        return await super().execute(*args, **kwargs)
+
 
 FAN = 7
 RETRY_NOW = {"ADMITONE_MESSAGE_RETRY_FIRST_SECONDS": "1", "ADMITONE_MESSAGE_TRIES_MAX": "3"}
@@ -292,6 +304,45 @@ def test_statements_find_few_rows_before_a_table_is_known(desk: Desk) -> None:
     assert "Index Scan using ix_message_due" in taken, "it would sort everything that is due"
     ending = str(connection.execute("EXPLAIN " + sql.HOLDS_ENDING, about).fetchall())
     assert ending.count("Index Cond: ((expires_at >= ") == 2, "it would read every open hold"
+
+
+async def test_all_purchases_of_a_turn_take_three_statements_and_each_fan_is_told_of_the_own(desk: Desk) -> None:
+    bought = {fan: str(desk.buys(fan)) for fan in range(1, 6)}
+    for fan in range(1, 5):
+        desk.contact(f"fan-{fan}@example.org", fan=fan)
+    desk.contact("+4915112345678", fan=1, channel="sms")
+    desk.hand_over()
+    settings = Settings.load(desk.env).part(WorkerSettings).message
+    connection = await Counting.connect(desk.env["DATABASE_URL"], autocommit=True)
+    async with connection:
+        told = fan_out.FanOut(settings)
+        assert await told.news(connection) == 5
+        assert connection.statements == 3, "taken, told and done"
+        assert await told.news(connection) == 0
+    rows = desk.db.execute("SELECT user_id, payload ->> 'purchaseId' FROM message WHERE kind = 'purchase'").fetchall()
+    assert {*rows} == {(fan, bought[fan]) for fan in range(1, 5)}, "the fifth gave no address"
+    assert desk.db.execute("SELECT DISTINCT state FROM delivery WHERE channel = 'message'").fetchall() == [
+        ("delivered",)
+    ]
+
+
+async def test_news_is_found_by_its_key_before_anything_is_known_of_the_tables_size(desk: Desk) -> None:
+    desk.db.execute("ALTER TABLE delivery SET (autovacuum_enabled = off)")
+    news = [
+        PurchaseMade(event_id=desk.event_id, purchase_id=uuid4(), user_id=fan, seats=1, total_amount=1, currency="EUR")
+        for fan in range(500)
+    ]
+    desk.db.execute(*insert_news(OutboxKind.PURCHASE_MADE, news))
+    desk.hand_over()
+    with desk.db.transaction(force_rollback=True):
+        desk.db.execute(
+            "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+        )
+        cursor = psycopg.ClientCursor(desk.db)
+        rows = cursor.execute("EXPLAIN " + TAKE_NEWS, {"news_max": 200, "lease_seconds": 1}).fetchall()
+    plan = "\n".join(row[0] for row in rows)
+    assert "pk_delivery" in plan
+    assert "ix_delivery_latest" not in plan, plan
 
 
 def test_an_offer_of_the_waiting_list_is_told_to_its_fan_alone(desk: Desk, smtp: SmtpServer) -> None:

@@ -54,7 +54,7 @@ class Edge:
         free = self._settings.at_once_max - under_way.get(sql.RECIPIENT, 0)
         lease_seconds = self._settings.timeout_seconds + LEASE_MARGIN_SECONDS
         bounds = {"rows_max": max(0, free), "lease_seconds": lease_seconds}
-        taken = await connection.execute(sql.TAKE, bounds, prepare=True)
+        taken = await connection.execute(sql.TAKE, bounds, prepare=False)
         return [Message(*row) for row in await taken.fetchall()]
 
     async def send(self, message: Message) -> Outcome:

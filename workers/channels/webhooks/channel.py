@@ -55,7 +55,7 @@ class Webhooks:
                 "at_once_max": self._settings.at_once_max,
                 "lease_seconds": self._settings.timeout_seconds + LEASE_MARGIN_SECONDS,
             },
-            prepare=True,
+            prepare=False,
         )
         return [WebhookMessage(*row) for row in await taken.fetchall()]
 
