@@ -44,25 +44,27 @@ PART_BLOCKED: Final = """least(1, extract(epoch FROM coalesce(h.ended_at, h.expi
 """SQL: for which part of its life the reservation ``h`` blocked its seats."""
 
 READ_NETWORKS: Final = f"""
-SELECT k.event_id, k.network,
+SELECT k.event_id, n.network,
        coalesce(sum(h.seats) FILTER (WHERE h.has_them), 0)::int AS seats,
        coalesce(sum(h.seats * h.part) FILTER (WHERE h.is_unbought), 0)::float AS unbought_seats
   FROM json_to_recordset(%(rows)s)
-       AS k (event_id bigint, network text, version bigint)
+       AS k (event_id bigint, networks text[], version bigint)
   JOIN event e ON e.event_id = k.event_id AND e.version <> k.version
   JOIN room m ON m.event_id = k.event_id AND m.network_limits_max < {NETWORK_LIMITS_OFF}
+ CROSS JOIN LATERAL unnest(k.networks) AS n (network)
  CROSS JOIN LATERAL (
        SELECT cardinality(h.seat_numbers) AS seats,
               h.state = 'purchased' OR h.state IN ({_OPEN}) AND h.expires_at > statement_timestamp() AS has_them,
               {IS_UNBOUGHT} AND h.created_at > statement_timestamp() - interval '1 hour' AS is_unbought,
               {PART_BLOCKED} AS part
          FROM reservation h
-        WHERE h.event_id = k.event_id AND h.network = k.network AND NOT h.proven AND h.network <> ''
+        WHERE h.event_id = k.event_id AND h.network = n.network AND NOT h.proven AND h.network <> ''
         LIMIT {NETWORK_ROWS_MAX}) AS h
- GROUP BY k.event_id, k.network
+ GROUP BY k.event_id, n.network
 """  # noqa: S608 - of constants alone
-
-"""Of networks whose numbers the reader does not have as of the event's version."""
+"""Of networks whose numbers the reader does not have as of the event's version. A row has all of an event that the
+reader has as of one version, so that most batches look for one event and find that nothing is to be read.
+"""
 
 
 class NetworkRow(NamedTuple):

@@ -146,6 +146,7 @@ class Book:
     changes: Changes = field(default_factory=Changes)
     grace: dt.timedelta = field(init=False)
     _holds_of_fans: dict[tuple[int, int], list[Hold]] = field(default_factory=dict)
+    _hall_seats: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.grace = dt.timedelta(seconds=self.settings.grace_seconds)
@@ -190,15 +191,21 @@ class Book:
         )
 
     def hall_seats(self, event_id: int) -> int:
-        """How many seats the event's hall has, those that were taken out of the sale not counted."""
-        return sum(ticket.quantity for (event, _), ticket in self.tickets.items() if event == event_id)
+        """How many seats the event's hall has, those that were taken out of the sale not counted. No command changes
+        them, so they are counted once a batch.
+        """
+        seats = self._hall_seats.get(event_id)
+        if seats is None:
+            seats = sum([ticket.quantity for (event, _), ticket in self.tickets.items() if event == event_id])
+            self._hall_seats[event_id] = seats
+        return seats
 
     def count_with_network(self, hold: Hold, seats: int) -> None:
         """Count so many seats more (or less) with the hold's network, unless its fan proved to be a person."""
         if hold.network and not hold.proven:
             counts = self.networks.get(hold.event_id)
-            if counts is not None and hold.network in counts.seats:
-                counts.seats[hold.network] += seats
+            if counts is not None:
+                counts.add(hold.network, seats)
             if len(hold.seats) >= LARGE_HOLD_SEATS:
                 of_networks = self.large_holds.setdefault(hold.event_id, {})
                 of_networks[hold.network] = of_networks.get(hold.network, 0) + seats

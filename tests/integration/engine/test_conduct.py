@@ -37,7 +37,7 @@ class Counted:
         return self.do(of_network(best(self.event, fan, 1, quantity), proof))
 
     def network(self) -> tuple[int, float]:
-        keys = msgspec.json.encode([{"event_id": self.event, "network": NETWORK, "version": NEVER}]).decode()
+        keys = msgspec.json.encode([{"event_id": self.event, "networks": [NETWORK], "version": NEVER}]).decode()
         rows = self.books.connection.execute(READ_NETWORKS, {"rows": keys}).fetchall()
         return (int(rows[0]["seats"]), round(float(rows[0]["unbought_seats"]), 2)) if rows else (0, 0.0)
 
