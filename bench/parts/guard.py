@@ -39,6 +39,8 @@ goes within a round."""
 AFTER_SECONDS: Final = 2.5
 """What a load leaves to be done belongs to it: a gateway shares its counts every two seconds."""
 WARM_CALLS: Final = 600
+SETTLE_SECONDS: Final = 5.0
+IDLE_SECONDS: Final = 10.0
 SECONDS_MAX: Final = 120.0
 DEFENCES: Final = fans.GUARD_DEFAULTS | {
     "ADMITONE_NETWORK_LIMITS_MAX": "0",
@@ -98,7 +100,9 @@ def measure(system: System, *, calls: int = 6_000, rounds: int = 6) -> Part:
     system.worker()
     for side, step in itertools.product(sides, ("reserve", "join")):
         side.load(step, WARM_CALLS, CONNECTIONS)
-    meter = Meter(system)
+    # Postgres is at work on what the warm calls left for some seconds. That is no rest.
+    time.sleep(SETTLE_SECONDS)
+    meter = Meter(system, IDLE_SECONDS)
     for number in range(rounds):
         in_turn = sides[:: 1 if number % 2 else -1]
         for step, side in itertools.product(("reserve", "join"), in_turn):

@@ -56,8 +56,7 @@ async def allow(
     return Allowance(bool(allowed), math.ceil(retry_after_ms / 1000), used, name, per_minute, window_seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Paced:
+class Paced(NamedTuple):
     """Whether a command of a fan was taken and counted.
 
     Attributes:
