@@ -95,18 +95,21 @@ class HashQueue:
             raise _busy()
         last = self._waiting[most][-1]
         self._take_out(most, last)
-        last.set_exception(_busy())
+        if not last.done():
+            last.set_exception(_busy())
 
     def _pass_on(self) -> None:
         """Give the turn to the next."""
-        if not self._waiting:
-            self._is_busy = False
-            return
-        # Of those that never had a turn the first to come is the first.
-        network = min(self._waiting, key=lambda one: self._last_turns.get(one, 0))
-        called = self._waiting[network][0]
-        self._take_out(network, called)
-        called.set_result(None)
+        while self._waiting:
+            # Of those that never had a turn the first to come is the first.
+            network = min(self._waiting, key=lambda one: self._last_turns.get(one, 0))
+            called = self._waiting[network][0]
+            self._take_out(network, called)
+            # Who has just gone away is still in the queue until its task runs.
+            if not called.done():
+                called.set_result(None)
+                return
+        self._is_busy = False
 
     def _take_out(self, network: str, called: asyncio.Future[None]) -> None:
         queue = self._waiting.get(network)
