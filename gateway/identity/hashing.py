@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from gateway.wire.problems import ProblemError
 
 WAITING_MAX: Final = 64
-WAIT_SECONDS_MAX: Final = 5.0
+WAIT_SECONDS_MAX: Final = 10.0
 BUSY_RETRY_SECONDS: Final = 2
 NETWORKS_KEPT_MAX: Final = 4096
 """Of so many networks the queue remembers when each had its last turn."""

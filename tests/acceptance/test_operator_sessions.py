@@ -220,7 +220,7 @@ def test_one_account_cannot_be_guessed_from_many_networks(site: Site) -> None:
 
 
 SIGNED_IN_WITHIN_SECONDS = 30
-"""Beside other tests. The queue itself gives up after five, and a new network waits for one hash of each other one."""
+"""Beside other tests. The queue itself gives up after ten, and a new network waits for one hash of each other one."""
 
 
 @pytest.mark.parametrize(("networks", "each"), [(1, 40), (30, 2)])
