@@ -300,6 +300,8 @@ def measure(system: System, *, fans_count: int, seats: int, seconds: float, brow
         browsers: so many bots in real Chromium have a sale of their own; 0: none.
     """
     part = Part("bots")
+    # Halls have whole rows, and shares are of the hall that there is.
+    seats = -(-seats // halls.SEATS_OF_ROW) * halls.SEATS_OF_ROW
     gateway = system.gateways(1, place_seconds=None, unguarded=False, **DEFENCES, **chromium.TRUSTED)[0]
     system.worker(ADMITONE_HOLD_SECONDS="8", ADMITONE_HOLD_GRACE_SECONDS="1")
     host, port = gateway.address

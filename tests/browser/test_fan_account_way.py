@@ -51,9 +51,7 @@ def test_a_passkey_signs_a_fan_in_to_an_event_that_asks_for_it(
     context.close()
 
 
-def test_the_last_way_in_is_not_taken_away_by_the_page(
-    services: Services, database_url: str, browser: Browser
-) -> None:
+def test_the_last_way_in_is_not_taken_away_by_the_page(services: Services, database_url: str, browser: Browser) -> None:
     url = services.gateway().url.replace("127.0.0.1", "localhost")
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
