@@ -29,8 +29,10 @@ from db.rooms.states import RoomState
 ON, OFF = "guarded", "unguarded"
 SHARED: Final = ("worker", "postgres", "valkey")
 """Both sides' commands go through them."""
-FEW: Final = 4
-"""Connections of a load whose latencies are measured: so few that they wait for no other."""
+FEW: Final = 1
+"""Connections of a load whose latencies are measured: it waits for no other. With four a command waits for the batch of
+another one before it leaves, which is a chance of tens of milliseconds on both sides.
+"""
 LATENCY_SHARE: Final = 2
 """One in so many calls is asked for its latency."""
 LATENCY_TURNS: Final = 4

@@ -32,8 +32,8 @@ OUTCOMES: Final = ("signed_in", "wrong", "delayed", "prefix_limited", "busy")
 """What becomes of a sign-in by a password, for the metrics."""
 DEVICE_SECONDS: Final = 180 * 24 * 3600
 AT_ONCE_MAX: Final = 32
-"""Sign-ins under way at a time, of browsers that are known; and as many of all others. From then on a network has one at
-a time, or none, if `AT_ONCE_IN_ALL_MAX` are under way.
+"""Sign-ins under way at a time, of browsers that are known; and as many of all others. From then on a network has one
+at a time, or none, if `AT_ONCE_IN_ALL_MAX` are under way.
 """
 AT_ONCE_IN_ALL_MAX: Final = 256
 
