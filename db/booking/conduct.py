@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from db.booking.holds import Hold, keeps_seats
 from db.booking.states import OPEN_STATES
 
 UNPROVEN: Final = "NOT proven AND network <> ''"
@@ -96,8 +97,7 @@ READ_LARGE_HOLDS: Final = f"""
 SELECT h.event_id, h.network, sum(cardinality(h.seat_numbers))::int AS seats
   FROM room m
   JOIN reservation h ON h.event_id = m.event_id
-   AND h.state IN ({_OPEN})
-   AND h.expires_at > statement_timestamp()
+   AND {keeps_seats("h")}
    AND NOT h.proven
    AND h.network <> ''
    AND cardinality(h.seat_numbers) >= {LARGE_HOLD_SEATS}
@@ -105,7 +105,7 @@ SELECT h.event_id, h.network, sum(cardinality(h.seat_numbers))::int AS seats
    AND m.network_limits_max < {NETWORK_LIMITS_OFF}
  GROUP BY h.event_id, h.network
 """  # noqa: S608 - of constants alone
-"""How many seats of an event each network has now in large holds without a proof."""
+"""How many seats of an event each network's large holds without a proof block now, those in their grace too."""
 
 UNPROVEN_PERCENT_MAX: Final = 10
 """So much of a hall may be bought without proofs of the fans' own, from all networks together."""
@@ -145,6 +145,11 @@ class PictureRow(NamedTuple):
     unproven_seats: int
     unbought_seats: float
     held: int
+
+
+def is_large(hold: Hold) -> bool:
+    """Whether the hold counts among `READ_LARGE_HOLDS` for as long as it blocks its seats."""
+    return len(hold.seats) >= LARGE_HOLD_SEATS and bool(hold.network) and not hold.proven
 
 
 def _limits_worth(network_limits_max: int, seats_per_fan_max: int) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 from booking_lane.settings import HoldSettings
 from db.booking.amounts import amount_to_refund
-from db.booking.conduct import LARGE_HOLD_SEATS
+from db.booking.conduct import is_large
 from db.booking.events import EventRow, TicketRow
 from db.booking.holds import Hold
 from db.booking.purchases import Detail, Purchase
@@ -104,7 +104,7 @@ class Book:
         used_tickets: seats of these purchases by which somebody was let in.
         unbought: how many holds each fan let end unbought.
         networks: of an event, seats that each network has without a proof, and let end unbought (`db.booking.conduct`).
-        large_holds: of an event, how many seats each network has in large holds without a proof.
+        large_holds: of an event, how many seats each network's large holds without a proof block.
         vouchers: those that a checkout names, by event and hash.
         bought_unproven: how many seats of an event were bought without a proof.
         fans: (event_id, user_id) of fans whose holds and bought seats were read.
@@ -206,9 +206,12 @@ class Book:
             counts = self.networks.get(hold.event_id)
             if counts is not None:
                 counts.add(hold.network, seats)
-            if len(hold.seats) >= LARGE_HOLD_SEATS:
-                of_networks = self.large_holds.setdefault(hold.event_id, {})
-                of_networks[hold.network] = of_networks.get(hold.network, 0) + seats
+            self._count_large(hold, seats)
+
+    def _count_large(self, hold: Hold, seats: int) -> None:
+        if is_large(hold):
+            of_networks = self.large_holds.setdefault(hold.event_id, {})
+            of_networks[hold.network] = of_networks.get(hold.network, 0) + seats
 
     def stretch(self, hold: Hold, until: dt.datetime) -> None:
         """Let the hold and its seats last until then, if they would end before."""
@@ -236,6 +239,9 @@ class Book:
                 self.move(hold.event_id, key, SeatNow(SeatStatus.AVAILABLE))
         if hold.is_live(self.now):
             self.count_with_network(hold, -len(hold.seats))
+        elif self.keeps_seats(hold):
+            # A hold in its grace is none of its network's any more, and still blocks its seats.
+            self._count_large(hold, -len(hold.seats))
         payment = self.payments_of_holds.pop(hold.reservation_id, None)
         if payment is not None and payment.expires_at > self.now:
             # The cashier closes it at the provider, so that nobody pays for seats that were given back.

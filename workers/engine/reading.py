@@ -125,7 +125,12 @@ def _read_rows(
             bought_unproven = run(connection, conduct.READ_BOUGHT_UNPROVEN, event_ids=sorted(needs.bought_unproven))
         large_holds: Iterable[tuple[Any, ...]] = ()
         if needs.large_holds:
-            large_holds = run(connection, conduct.READ_LARGE_HOLDS, event_ids=sorted(needs.large_holds))
+            large_holds = run(
+                connection,
+                conduct.READ_LARGE_HOLDS,
+                event_ids=sorted(needs.large_holds),
+                grace_seconds=book.settings.grace_seconds,
+            )
         entry_rows = read_rows(
             connection,
             entries.READ_ENTRIES_OF_FANS,
