@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
@@ -119,11 +119,12 @@ def measure(system: System, *, calls: int = 6_000, rounds: int = 6) -> Part:
             side.seconds[step] += side.load(step, few // LATENCY_TURNS, FEW).steps[step].seconds
     on, off = sides
     for step in ("reserve", "join"):
-        for what, of, aim in (
+        parts: list[tuple[str, Callable[[Cost], float], str]] = [
             ("gateway", _of_gateway, "≤ 1.1"),
             *((program, partial(_of_program, program), "") for program in SHARED),
             ("whole system", _of_system, "≤ 1.1"),
-        ):
+        ]
+        for what, of, aim in parts:
             with_it, without = (statistics.median(map(of, side.costs[step])) for side in (on, off))
             part.add(f"{step}: {what}", with_it, "µs", "without the guard", without, aim)
         p50, p95 = (_added_ms(on, off, step, share) for share in (0.5, 0.95))
