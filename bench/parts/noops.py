@@ -101,10 +101,10 @@ def _load(address: Address, flows: Iterator[Flow], connections: int, sources: Se
 class Meter:
     """Measures loads on a running system, whose rest is measured first."""
 
-    def __init__(self, system: System, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(self, system: System) -> None:
         self._system = system
         before, began = system.uses(), time.perf_counter()
-        time.sleep(idle_seconds)
+        time.sleep(IDLE_SECONDS)
         after, seconds = system.uses(), time.perf_counter() - began
         self.idle_cores = {name: (use.cpu_seconds - before[name].cpu_seconds) / seconds for name, use in after.items()}
 
