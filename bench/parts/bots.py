@@ -105,7 +105,10 @@ class Session:
             self.admission = place.document().get("pass") or ""
             if self.admission:
                 return True
-            if state in ("sold_out", "closed"):
+            if "sold_out" in (state, code_of(place)):
+                self.refused = "sold_out"
+                return False
+            if state == "closed":
                 return False
             await asyncio.sleep(0.3)
         return False
