@@ -107,11 +107,15 @@ def bots_(
     fans: Annotated[int, typer.Option(min=1, help="Fans of each sale.")] = 150,
     seats: Annotated[int, typer.Option(min=100, help="Seats of each hall.")] = 600,
     seconds: Annotated[float, typer.Option(min=10, help="Of each sale, at most.")] = 45.0,
+    campus: Annotated[int, typer.Option(min=0, max=5000, help="Fans of one address, in a sale of their own.")] = 0,
     browsers: Annotated[int, typer.Option(min=0, max=8, help="Bots in real Chromium, in a sale of their own.")] = 0,
 ) -> None:
     """Bots among fans: their share of the seats, precision and recall of the limits, what fans feel."""
     _run(
-        "bots", lambda running: bots.measure(running, fans_count=fans, seats=seats, seconds=seconds, browsers=browsers)
+        "bots",
+        lambda running: bots.measure(
+            running, fans_count=fans, seats=seats, seconds=seconds, campus=campus, browsers=browsers
+        ),
     )
 
 

@@ -39,8 +39,18 @@ DEFENCES: Final = halls.GUARD_DEFAULTS | {
 """The defaults, which the other parts raise; and a hold that lapses within the measurement."""
 PLAIN, HIDDEN = "chromium", "chromium that hides it"
 """Bots in a real browser, by whether it says that it is steered."""
-FANS: Final = ("fan", "campus", "refresher")
+FANS: Final = ("fan", "campus", "carrier", "refresher")
+CARRIER_NETWORKS: Final = 4
+"""So many networks share all telephones of a carrier."""
+SMALL_SLOTS: Final = 100
+SMALL_LINE: Final = 200
+SMALL_SECONDS_MAX: Final = 45.0
+"""The room in which a bot joins without pause, and for how long."""
 ASKED: Final = frozenset({"captcha_required", "too_many_holds", "rate_limited", "conduct_refused"})
+
+
+SMALL: Final = "a bot that joins a small room"
+CAMPUS: Final = "a campus behind one address"
 
 
 @dataclass
@@ -55,6 +65,7 @@ class Session:
     seats: int = 0
     was_asked: bool = False
     refused: str = ""
+    has_place: bool = False
     waits_ms: dict[str, float] = field(default_factory=dict)
 
     async def ask(self, step: str, method: str, path: str, body: object = None, *, captcha: str = "") -> Reply:
@@ -94,7 +105,10 @@ class Session:
             self.admission = place.document().get("pass") or ""
             if self.admission:
                 return True
-            if state in ("sold_out", "closed"):
+            if "sold_out" in (state, code_of(place)):
+                self.refused = "sold_out"
+                return False
+            if state == "closed":
                 return False
             await asyncio.sleep(0.3)
         return False
@@ -122,9 +136,9 @@ class Session:
             captcha = await self.proof("reserve")
         return None
 
-    async def buy(self, reservation_id: str, quantity: int, *, of_session: bool) -> bool:
+    async def buy(self, reservation_id: str, quantity: int, *, of_session: bool, solved: str = "") -> bool:
         body = {"eventId": self.event_id, "reservationId": reservation_id}
-        token = await self.proof("checkout", of_session=of_session)
+        token = solved or await self.proof("checkout", of_session=of_session)
         job = await self.ask("checkout", "POST", "/api/checkout", {**body, "captchaToken": token})
         if job.document().get("status") != "succeeded":
             self.refused = code_of(job)
@@ -198,6 +212,34 @@ class Sale:
             except Broken:
                 await asyncio.sleep(1)
 
+    async def solver(self, role: str, address: str) -> None:
+        """A scalper who solves the proofs of its sessions, that of the checkout ahead of the seats."""
+        while not self.is_over:
+            bot = self.session(role, address)
+            try:
+                if not await bot.arrive() or not await bot.enter(proves=True):
+                    await asyncio.sleep(1)
+                    continue
+                ahead = await bot.proof("checkout")
+                held = await bot.hold(LIMIT, proves=True)
+                if held is None or not await bot.buy(held, LIMIT, of_session=True, solved=ahead):
+                    await asyncio.sleep(0.5)
+            except Broken:
+                await asyncio.sleep(1)
+
+    async def joiner(self, role: str, address: str) -> None:
+        """Session after session takes a place and does nothing with it."""
+        while not self.is_over:
+            bot = self.session(role, address)
+            try:
+                if await bot.arrive():
+                    place = await bot.ask("join", "POST", f"/api/queue/{self.event_id}", {})
+                    bot.has_place = place.status == 201
+                if not bot.has_place:
+                    await asyncio.sleep(0.1)
+            except Broken:
+                await asyncio.sleep(1)
+
     async def chromium(self, role: str, address: str, browser: Browser, *, hides: bool) -> None:
         """Session after session in a real browser, each for its whole limit."""
         while not self.is_over:
@@ -239,16 +281,22 @@ class Sale:
             await asyncio.sleep(SAMPLE_SECONDS)
 
 
-async def _sell(sale: Sale, fans_count: int, mix: dict[str, int], over_seconds: float) -> None:
-    """Let so many fans come over that time, and the bots of ``mix`` all the while."""
+async def _sell(sale: Sale, fans_count: int, mix: dict[str, int], over_seconds: float, campus: int) -> None:
+    """Let so many fans come over that time, so many more from a campus, and the bots of ``mix`` all the while."""
     tasks = [asyncio.create_task(sale.watch())]
+    for number in range(campus):
+        at = sale.chance.uniform(0, over_seconds)
+        tasks.append(asyncio.create_task(sale.fan("campus", f"127.200.1.{number % 250 + 1}", at)))
     for number in range(fans_count):
         kind = number % 5
         at = sale.chance.uniform(0, over_seconds)
         if kind == 0:
             tasks.append(asyncio.create_task(sale.fan("campus", f"127.200.1.{number % 250 + 1}", at)))
+        elif kind == 1:
+            address = f"127.210.{number % CARRIER_NETWORKS + 1}.{number % 250 + 1}"
+            tasks.append(asyncio.create_task(sale.fan("carrier", address, at)))
         else:
-            reloads = 8 if kind == 1 else 0
+            reloads = 8 if kind == 2 else 0
             address = f"127.{100 + number // 200}.{number % 200 + 1}.9"
             tasks.append(asyncio.create_task(sale.fan("refresher" if reloads else "fan", address, at, reloads=reloads)))
     in_browsers = any(role in (PLAIN, HIDDEN) for role in mix)
@@ -267,7 +315,8 @@ async def _bot(sale: Sale, role: str, network: int, browsers: Mapping[bool, Brow
         hides = role == HIDDEN
         await sale.chromium(role, f"198.{18 + hides}.{network + 1}.9", browsers[hides], hides=hides)
         return
-    act = sale.hoarder if role.startswith("hoarder") else sale.scalper
+    acts = {"hoarder": sale.hoarder, "solver": sale.solver, "joiner": sale.joiner}
+    act = next((acts[kind] for kind in acts if role.startswith(kind)), sale.scalper)
     base = 20 + sum(map(ord, role)) % 60
     await act(role, f"127.{base}.{network % 250 + 1}.{network // 250 + 1}")
 
@@ -293,13 +342,16 @@ def _hoarded_max(system: System, event_id: int, sale: Sale) -> int:
     return most
 
 
-def measure(system: System, *, fans_count: int, seats: int, seconds: float, browsers: int = 0) -> Part:
+def measure(system: System, *, fans_count: int, seats: int, seconds: float, campus: int = 0, browsers: int = 0) -> Part:
     """Sell a hall to fans and each mix of bots, one hall after the other.
 
     Args:
+        campus: so many fans of one address more come to a sale of their own, whose hall has seats for them; 0: none.
         browsers: so many bots in real Chromium have a sale of their own; 0: none.
     """
     part = Part("bots")
+    # Halls have whole rows, and shares are of the hall that there is.
+    seats = -(-seats // halls.SEATS_OF_ROW) * halls.SEATS_OF_ROW
     gateway = system.gateways(1, place_seconds=None, unguarded=False, **DEFENCES, **chromium.TRUSTED)[0]
     system.worker(ADMITONE_HOLD_SECONDS="8", ADMITONE_HOLD_GRACE_SECONDS="1")
     host, port = gateway.address
@@ -308,18 +360,30 @@ def measure(system: System, *, fans_count: int, seats: int, seconds: float, brow
         "scalper of one address": {"scalper1": 1},
         "scalpers of 30 prefixes": {"scalper30": 30},
         "scalpers of 300 prefixes": {"scalper300": 300},
+        "scalpers of 30 prefixes who solve": {"solver30": 30},
         "hoarders of 3 prefixes": {"hoarder3": 3},
+        "one bot for each fan": {"scalper": fans_count // 2, "hoarder": fans_count // 2},
         "ten bots a fan": {"scalper": 10, "hoarder": 10},
+        SMALL: {"joiner1": 1},
     }
+    if campus:
+        mixes[CAMPUS] = {"scalper30": 30}
     if browsers:
         chromium.require()
         mixes["bots in Chromium"] = {PLAIN: -(-browsers // 2), HIDDEN: browsers // 2}
     for name, mix in mixes.items():
         with system.connect() as connection:
             room = RoomSeed(rate_per_minute=60_000, capacity=2_000, line_cap=10_000)
-            event_id = halls.new_event(connection, seats, room)
-        sale = Sale(f"http://{host}:{port}", event_id, seats, seconds)
-        asyncio.run(_sell(sale, fans_count, mix, seconds / 3))
+            if name == SMALL:
+                room = RoomSeed(rate_per_minute=6_000, capacity=SMALL_SLOTS, line_cap=SMALL_LINE)
+            more = campus if name == CAMPUS else 0
+            # Five for each of the campus.
+            in_hall = seats + 100 * -(-more // 20)
+            event_id = halls.new_event(connection, in_hall, room)
+        # Joins count by the minute.
+        lasts = min(seconds, SMALL_SECONDS_MAX) if name == SMALL else seconds
+        sale = Sale(f"http://{host}:{port}", event_id, in_hall, lasts)
+        asyncio.run(_sell(sale, fans_count, mix, seconds / 3, more))
         if not any(one.seats for one in sale.sessions if one.role in FANS):
             raise RuntimeError(f"{name}: no fan bought: {Counter(one.refused for one in sale.sessions)}")
         _report(part, name, sale, _hoarded_max(system, event_id, sale), event_id)
@@ -330,9 +394,12 @@ def _report(part: Part, name: str, sale: Sale, hoarded: int, event_id: int) -> N
     fans = [one for one in sale.sessions if one.role in FANS]
     bots = [one for one in sale.sessions if one not in fans]
     of_bots = sum(one.seats for one in bots)
-    if any(one.role.startswith(("scalper", PLAIN)) for one in bots):
+    if name == SMALL:
+        places = sum(1 for one in bots if one.has_place)
+        part.add(f"{name}: places", 100 * places / (SMALL_SLOTS + SMALL_LINE), "%", "of the room", None, "≤ 25")
+    if any(one.role.startswith(("scalper", "solver", PLAIN)) for one in bots):
         aim = {"scalper of one address": f"≤ {2 * LIMIT}"}.get(name, "")
-        proves = any(one.role.startswith(PLAIN) for one in bots)
+        proves = any(one.role.startswith(("solver", PLAIN)) for one in bots)
         what = "solving the page's proofs" if proves else "without proofs of a session"
         part.add(f"{name}: seats", of_bots, "", what, None, aim)
         share_aim = "≤ 10" if name == "scalpers of 30 prefixes" else ""

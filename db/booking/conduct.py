@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from db.booking.holds import Hold, keeps_seats
 from db.booking.states import OPEN_STATES
 
 UNPROVEN: Final = "NOT proven AND network <> ''"
@@ -44,25 +45,27 @@ PART_BLOCKED: Final = """least(1, extract(epoch FROM coalesce(h.ended_at, h.expi
 """SQL: for which part of its life the reservation ``h`` blocked its seats."""
 
 READ_NETWORKS: Final = f"""
-SELECT k.event_id, k.network,
+SELECT k.event_id, n.network,
        coalesce(sum(h.seats) FILTER (WHERE h.has_them), 0)::int AS seats,
        coalesce(sum(h.seats * h.part) FILTER (WHERE h.is_unbought), 0)::float AS unbought_seats
   FROM json_to_recordset(%(rows)s)
-       AS k (event_id bigint, network text, version bigint)
+       AS k (event_id bigint, networks text[], version bigint)
   JOIN event e ON e.event_id = k.event_id AND e.version <> k.version
   JOIN room m ON m.event_id = k.event_id AND m.network_limits_max < {NETWORK_LIMITS_OFF}
+ CROSS JOIN LATERAL unnest(k.networks) AS n (network)
  CROSS JOIN LATERAL (
        SELECT cardinality(h.seat_numbers) AS seats,
               h.state = 'purchased' OR h.state IN ({_OPEN}) AND h.expires_at > statement_timestamp() AS has_them,
               {IS_UNBOUGHT} AND h.created_at > statement_timestamp() - interval '1 hour' AS is_unbought,
               {PART_BLOCKED} AS part
          FROM reservation h
-        WHERE h.event_id = k.event_id AND h.network = k.network AND NOT h.proven AND h.network <> ''
+        WHERE h.event_id = k.event_id AND h.network = n.network AND NOT h.proven AND h.network <> ''
         LIMIT {NETWORK_ROWS_MAX}) AS h
- GROUP BY k.event_id, k.network
+ GROUP BY k.event_id, n.network
 """  # noqa: S608 - of constants alone
-
-"""Of networks whose numbers the reader does not have as of the event's version."""
+"""Of networks whose numbers the reader does not have as of the event's version. A row has all of an event that the
+reader has as of one version, so that most batches look for one event and find that nothing is to be read.
+"""
 
 
 class NetworkRow(NamedTuple):
@@ -94,8 +97,7 @@ READ_LARGE_HOLDS: Final = f"""
 SELECT h.event_id, h.network, sum(cardinality(h.seat_numbers))::int AS seats
   FROM room m
   JOIN reservation h ON h.event_id = m.event_id
-   AND h.state IN ({_OPEN})
-   AND h.expires_at > statement_timestamp()
+   AND {keeps_seats("h")}
    AND NOT h.proven
    AND h.network <> ''
    AND cardinality(h.seat_numbers) >= {LARGE_HOLD_SEATS}
@@ -103,7 +105,7 @@ SELECT h.event_id, h.network, sum(cardinality(h.seat_numbers))::int AS seats
    AND m.network_limits_max < {NETWORK_LIMITS_OFF}
  GROUP BY h.event_id, h.network
 """  # noqa: S608 - of constants alone
-"""How many seats of an event each network has now in large holds without a proof."""
+"""How many seats of an event each network's large holds without a proof block now, those in their grace too."""
 
 UNPROVEN_PERCENT_MAX: Final = 10
 """So much of a hall may be bought without proofs of the fans' own, from all networks together."""
@@ -143,6 +145,11 @@ class PictureRow(NamedTuple):
     unproven_seats: int
     unbought_seats: float
     held: int
+
+
+def is_large(hold: Hold) -> bool:
+    """Whether the hold counts among `READ_LARGE_HOLDS` for as long as it blocks its seats."""
+    return len(hold.seats) >= LARGE_HOLD_SEATS and bool(hold.network) and not hold.proven
 
 
 def _limits_worth(network_limits_max: int, seats_per_fan_max: int) -> int:

@@ -149,7 +149,7 @@ class Accounts:
         if link is None:
             raise ProblemError("link_spent")
         await self.require_finished(visitor)
-        password_hash = await self._tries.hashed(lambda: hash_password(password))
+        password_hash = await self._tries.hashed(lambda: hash_password(password), visitor.network)
         issued_at = dt.datetime.fromtimestamp(link.at_ms / 1000, dt.UTC)
         async with self._engine.begin() as connection:
             user_id = await db.keep_password(connection, link.mail, password_hash, issued_at, known(language))
@@ -172,11 +172,11 @@ class Accounts:
             # What is no address is told so no sooner than an unknown one.
             address = mail.strip().lower()
         device = self._tries.device_of(_name(address), visitor.device)
-        with self._tries.counted(bool(device)):
+        with self._tries.counted(bool(device), visitor.network):
             async with self._engine.connect() as connection:
                 account = await db.find_by_mail(connection, address, visitor.network)
             is_known = bool(device) or (account is not None and account.is_known_network)
-            whose = await self._tries.prove(
+            right = await self._tries.prove(
                 address,
                 password,
                 None if account is None else account.password_hash,
@@ -184,10 +184,10 @@ class Accounts:
                 device=device,
                 is_known=is_known,
             )
-            if whose is None:
+            if right is None:
                 logger.warning("a wrong sign-in of a fan from %s", visitor.network)
                 raise ProblemError("unauthenticated", "The address or the password is wrong.")
-            await self._tries.forgive(whose)
+            await self._tries.forgive(right)
             assert account is not None
             await self.require_finished(visitor)
             return await self.begin(account.user_id, visitor, name=_name(address))
@@ -253,7 +253,7 @@ class Accounts:
         account = await self.of(session)
         if not await self._tries.is_own(account.mail or "", password, account.password_hash, network):
             raise ProblemError("wrong_password")
-        password_hash = await self._tries.hashed(lambda: hash_password(new_password))
+        password_hash = await self._tries.hashed(lambda: hash_password(new_password), network)
         async with self._engine.begin() as connection:
             await db.set_password(connection, session.user_id, password_hash)
             await db_sessions.end_sessions(connection, session.user_id, "password", but=session.jti)

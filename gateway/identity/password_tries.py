@@ -2,8 +2,9 @@
 
 Wrong tries alone are limited: by account, with a delay that doubles, and by address prefix. An attacker must not be
 able to lock anybody out. So a browser or a network from which the person has signed in before has tries of its own, and
-the right password from there is taken whatever the neighbours do. An unknown name meets the same limits, the same work
-and the same answers as a known one.
+the right password from there is taken whatever the neighbours do. A network that is new has one try of a name whose
+tries are delayed, as long as not too many have one (`waiting_room.tries`). An unknown name meets the same limits, the
+same work and the same answers as a known one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import contextlib
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from redis import asyncio as aioredis
@@ -25,18 +26,28 @@ from waiting_room.errors import TokenInvalid
 from waiting_room.key_ring import KeyGroup, Secret
 from waiting_room.limits import allow
 from waiting_room.signing import Signer
-from waiting_room.tries import FREE_TRIES, forgive, take_try
+from waiting_room.tries import FREE_TRIES, forgive, forgive_first, take_try
 
 OUTCOMES: Final = ("signed_in", "wrong", "delayed", "prefix_limited", "busy")
 """What becomes of a sign-in by a password, for the metrics."""
 DEVICE_SECONDS: Final = 180 * 24 * 3600
 AT_ONCE_MAX: Final = 32
-"""Sign-ins under way at a time, of browsers that are known; and as many of all others."""
+"""Sign-ins under way at a time, of browsers that are known; and as many of all others. From then on a network has one
+at a time, or none, if `AT_ONCE_IN_ALL_MAX` are under way.
+"""
+AT_ONCE_IN_ALL_MAX: Final = 256
 
 
 class _Device(msgspec.Struct, frozen=True):
     name: str
     device: str
+
+
+class TakenTry(NamedTuple):
+    """A try whose password was right: at whose secret, and the network that had it as its first, if it was one."""
+
+    whose: str
+    first_of: str
 
 
 class PasswordTries:
@@ -72,7 +83,7 @@ class PasswordTries:
         self._devices = Signer(secret, group, f"admitone {kind} device v1", _Device, now=now)
         self._now = now
         self._known_queue, self._others_queue = HashQueue(waiting_max), HashQueue(waiting_max)
-        self._under_way: Counter[bool] = Counter()
+        self._under_way: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
         self._outcomes = outcomes
 
     def device_of(self, name: str, token: str) -> str:
@@ -90,7 +101,7 @@ class PasswordTries:
 
     async def prove(
         self, name: str, password: str, password_hash: str | None, *, network: str, device: str, is_known: bool
-    ) -> str | None:
+    ) -> TakenTry | None:
         """Check a password at a sign-in, and count the try.
 
         Args:
@@ -99,7 +110,7 @@ class PasswordTries:
             is_known: the person has signed in from this browser or network before.
 
         Returns:
-            Whose try it was, to be forgiven once all is proved; None for a wrong password.
+            The try, to be forgiven once all is proved; None for a wrong password.
 
         Raises:
             ProblemError: ``rate_limited`` or ``sign_in_busy``.
@@ -109,8 +120,8 @@ class PasswordTries:
         whose = self._of_kind + (f"{name}\n{device or network}" if is_known else name)
         queue = self._known_queue if is_known else self._others_queue
         try:
-            async with queue.turn():
-                await self._take_try(whose)
+            async with queue.turn(network):
+                is_first = await self._take_try(whose, "" if is_known else network)
                 prefix = await allow(self._redis, self._limit, network, self._wrong_per_minute, count=False)
                 is_right = await queue.run(lambda: is_password_of(password_hash, password))
         except ProblemError as refused:
@@ -118,7 +129,7 @@ class PasswordTries:
             raise
         # The hash is made even beyond the prefix' limit: what is refused sooner would tell which names are known.
         if is_right and (is_known or prefix.allowed):
-            return whose
+            return TakenTry(whose, network if is_first else "")
         self._outcomes["wrong"] += 1
         await allow(self._redis, self._limit, network, self._wrong_per_minute)
         if not prefix.allowed:
@@ -126,9 +137,12 @@ class PasswordTries:
             raise over("rate_limited", prefix, "Too many wrong sign-ins from this network; wait and try again.")
         return None
 
-    async def forgive(self, whose: str) -> None:
-        """Forget all tries: the last one was right."""
-        await forgive(self._redis, whose)
+    async def forgive(self, right: TakenTry) -> None:
+        """Forget all tries: the last one was right. If it was a network's first, those of others stay delayed."""
+        if right.first_of:
+            await forgive_first(self._redis, *right)
+        else:
+            await forgive(self._redis, right.whose)
 
     async def is_own(self, name: str, password: str, password_hash: str | None, network: str) -> bool:
         """Whether the password of somebody who is signed in is this one; a wrong one counts as at the sign-in.
@@ -137,45 +151,50 @@ class PasswordTries:
             ProblemError: ``rate_limited`` or ``sign_in_busy``.
         """
         whose = f"{self._of_kind}{name}\n{network}"
-        async with self._known_queue.turn():
+        async with self._known_queue.turn(network):
             await self._take_try(whose)
             is_right = await self._known_queue.run(lambda: is_password_of(password_hash, password))
         if is_right:
             await forgive(self._redis, whose)
         return is_right
 
-    async def hashed(self, work: Callable[[], str]) -> str:
+    async def hashed(self, work: Callable[[], str], network: str) -> str:
         """Make a hash in the queue of those who are known.
 
         Raises:
             ProblemError: ``sign_in_busy``.
         """
-        async with self._known_queue.turn():
+        async with self._known_queue.turn(network):
             return await self._known_queue.run(work)
 
     @contextlib.contextmanager
-    def counted(self, is_known: bool) -> Iterator[None]:
+    def counted(self, is_known: bool, network: str) -> Iterator[None]:
         """Count a sign-in that is under way.
 
         Raises:
             ProblemError: ``sign_in_busy``: there are too many.
         """
-        if self._under_way[is_known] >= AT_ONCE_MAX:
+        under_way = self._under_way[is_known]
+        in_all = under_way.total()
+        if in_all >= AT_ONCE_IN_ALL_MAX or (in_all >= AT_ONCE_MAX and under_way[network]):
             self._outcomes["busy"] += 1
             raise ProblemError("sign_in_busy", retry_after_seconds=BUSY_RETRY_SECONDS)
-        self._under_way[is_known] += 1
+        under_way[network] += 1
         try:
             yield
         finally:
-            self._under_way[is_known] -= 1
+            under_way[network] -= 1
+            if not under_way[network]:
+                del under_way[network]
 
     def close(self) -> None:
         """Take no more sign-ins."""
         self._known_queue.close()
         self._others_queue.close()
 
-    async def _take_try(self, whose: str) -> None:
-        taken = await take_try(self._redis, whose)
+    async def _take_try(self, whose: str, network: str = "") -> bool:
+        """Return whether it is the network's first try, while those of others are delayed."""
+        taken = await take_try(self._redis, whose, network)
         if not taken.allowed:
             self._outcomes["delayed"] += 1
             raise limited(
@@ -185,3 +204,4 @@ class PasswordTries:
                 most=FREE_TRIES,
                 retry_after_seconds=taken.retry_after_seconds,
             )
+        return taken.is_first

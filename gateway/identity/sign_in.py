@@ -16,7 +16,7 @@ from db.operators.factors import use_recovery_code, use_step
 from db.operators.sessions import KEPT_DAYS, begin_session
 from db.texts import tidy
 from gateway.identity.password_tries import OUTCOMES as PASSWORD_OUTCOMES
-from gateway.identity.password_tries import PasswordTries
+from gateway.identity.password_tries import PasswordTries, TakenTry
 from gateway.identity.sessions import OPERATOR_SECONDS
 from gateway.identity.totp import Authenticators
 from gateway.wire.problems import ProblemError
@@ -88,7 +88,7 @@ class SignIn:
             redis.RedisError, sqlalchemy.exc.SQLAlchemyError: Redis or Postgres does not answer.
         """
         device = self._tries.device_of(tidy(attempt.name), attempt.device)
-        with self._tries.counted(bool(device)):
+        with self._tries.counted(bool(device), attempt.network):
             async with self._engine.connect() as connection:
                 account = await find_account(connection, attempt.name, attempt.network, KEPT_DAYS)
             is_known = bool(device) or (account is not None and account.is_known_network)
@@ -116,13 +116,13 @@ class SignIn:
         password_hash = None if account is None else account.password_hash
         return await self._tries.is_own(name, password, password_hash, network)
 
-    async def hashed(self, work: Callable[[], str]) -> str:
+    async def hashed(self, work: Callable[[], str], network: str) -> str:
         """Make a hash in the operators' own queue.
 
         Raises:
             ProblemError: ``sign_in_busy``.
         """
-        return await self._tries.hashed(work)
+        return await self._tries.hashed(work, network)
 
     def close(self) -> None:
         """Take no more sign-ins."""
@@ -131,19 +131,20 @@ class SignIn:
     async def _prove(self, attempt: Attempt, account: Account | None, device: str, *, is_known: bool) -> None:
         name, network = tidy(attempt.name), attempt.network
         password_hash = None if account is None else account.password_hash
-        whose = await self._tries.prove(
+        right = await self._tries.prove(
             name, attempt.password, password_hash, network=network, device=device, is_known=is_known
         )
-        if whose is None:
+        if right is None:
             logger.warning("a wrong sign-in as operator %r from %s", name, network)
             raise ProblemError("unauthenticated", "The name or the password is wrong.")
         assert account is not None
-        await self._prove_factor(account, attempt)
-        await self._tries.forgive(whose)
+        await self._prove_factor(account, attempt, right)
+        await self._tries.forgive(right)
 
-    async def _prove_factor(self, account: Account, attempt: Attempt) -> None:
+    async def _prove_factor(self, account: Account, attempt: Attempt, right: TakenTry) -> None:
         """Ask for the authenticator's code, or for a recovery code, of an operator whose password was right. The try
-        stays counted until the code is right, so that a code cannot be guessed.
+        stays counted until the code is right, so that a code cannot be guessed. A network's first try alone is given
+        back where a code was not brought yet, because it has no second one to bring it with.
 
         Raises:
             ProblemError: ``second_factor_required`` or ``second_factor_wrong``.
@@ -153,6 +154,8 @@ class SignIn:
             return
         if not attempt.code:
             self.outcomes["factor_missing"] += 1
+            if right.first_of:
+                await self._tries.forgive(right)
             raise ProblemError("second_factor_required")
         step = self._authenticators.step_of(account.name, bytes(kept), attempt.code)
         async with self._engine.begin() as connection:

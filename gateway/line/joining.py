@@ -31,6 +31,9 @@ FAN_STATES_WITH_PLACE: Final = frozenset({"lobby", "waiting", "called", "admitte
 PLACES_OF_FREE_JOINS: Final = 5_000
 """A room of so many places (slots and line) lets a network have all its free joins; a smaller one its part of them."""
 FREE_JOINS_MIN: Final = 150
+"""A smaller room lets a network have so many nevertheless, as far as they are not more than a quarter of its places."""
+FREE_JOINS_LEAST: Final = 40
+"""The smallest room has so many: a class and an office come from one network."""
 PATIENCE_SECONDS: Final = 20
 PATIENCE_SECONDS_MAX: Final = 600
 """A fan without scripts, who can solve no captcha, waits instead: longer, the more joins come from the network."""
@@ -56,6 +59,12 @@ class JoinAsk:
     def needs_standing(self) -> bool:
         """Whether the request has a token or code, whose use depends on the fan's standing."""
         return any(proof is not None for proof in (self.place, self.admission, self.captcha_token, self.access_code))
+
+
+def _free_joins_in(places: int, free: int) -> int:
+    """How many of its ``free`` joins a network has in a room of so many places."""
+    of_small = min(FREE_JOINS_MIN, max(FREE_JOINS_LEAST, places // 4))
+    return max(of_small, free * places // PLACES_OF_FREE_JOINS)
 
 
 def _has_place(standing: Standing | None) -> bool:
@@ -145,8 +154,7 @@ class Joining:
         """
         free = self._settings.joins_free_per_minute
         if not ask.fan.rehearses:
-            in_room = free * self._finding.places_in_all(ask.event_id) // PLACES_OF_FREE_JOINS
-            free = min(free, max(FREE_JOINS_MIN, in_room))
+            free = min(free, _free_joins_in(self._finding.places_in_all(ask.event_id), free))
         due = used > free or ask.is_suspicious
         return due and self._captcha.provider != "off" and not self._networks.lets_through(ask.address)
 

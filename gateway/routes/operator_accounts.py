@@ -87,7 +87,7 @@ async def add(request: AnyRequest, operator: Session, data: NewOperatorBody) -> 
     """Make an operator. The owner who asks sends the own password once more."""
     await _prove(request, operator, data.password)
     services = services_of(request)
-    password_hash = await services.sign_in.hashed(lambda: hash_password(data.new_password))
+    password_hash = await services.sign_in.hashed(lambda: hash_password(data.new_password), network(request))
     try:
         async with services.engine.begin() as connection:
             site_role = data.role if data.event_id is None else None
@@ -152,7 +152,7 @@ async def give_password(request: AnyRequest, operator: Session, data: OperatorPa
     """
     await _prove(request, operator, data.password)
     services = services_of(request)
-    password_hash = await services.sign_in.hashed(lambda: hash_password(data.new_password))
+    password_hash = await services.sign_in.hashed(lambda: hash_password(data.new_password), network(request))
     async with services.engine.begin() as connection:
         stored = await _stored(connection, data.name)
         but = operator.jti if stored == operator.name else ""

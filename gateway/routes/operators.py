@@ -156,7 +156,7 @@ async def change_password(request: AnyRequest, operator: Session, data: Password
     services = services_of(request)
     if not await services.sign_in.is_own_password(operator.name, data.password, network(request)):
         raise ProblemError("wrong_password")
-    password_hash = await services.sign_in.hashed(lambda: hash_password(data.new_password))
+    password_hash = await services.sign_in.hashed(lambda: hash_password(data.new_password), network(request))
     async with services.engine.begin() as connection:
         await set_password(connection, operator.name, password_hash, operator.name, but=operator.jti)
     services.operators.forget()

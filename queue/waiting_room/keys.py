@@ -115,6 +115,9 @@ def device_salt_key(event: int) -> str:
     return f"device:salt:{event}"
 
 
-def tries_key(whose: str) -> str:
-    """The key of the tries at a secret."""
-    return f"tries:{whose}"
+def tries_keys(whose: str) -> tuple[str, str]:
+    """The keys of the tries at a secret, and of the networks that had a first try while others were delayed. They are
+    at one server of a cluster.
+    """
+    tries = f"tries:{whose}"
+    return tries, f"first-tries:{{{tries}}}"

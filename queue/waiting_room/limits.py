@@ -72,8 +72,7 @@ async def allow(
     return await Allowing(client, name, key, per_minute, count=count, window_seconds=window_seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Paced:
+class Paced(NamedTuple):
     """Whether a command of a fan was taken and counted.
 
     Attributes:

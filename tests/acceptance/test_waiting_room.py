@@ -539,6 +539,22 @@ def test_over_the_free_rate_a_join_asks_for_a_captcha(site: Site) -> None:
         gateway.stop()
 
 
+def test_one_network_fills_neither_the_door_nor_the_line_of_a_small_room(site: Site) -> None:
+    room = RoomSeed(rate_per_minute=6000, capacity=100, line_cap=200)
+    event_id = site.event(room=room)
+    gateway = site.services.gateway(ADMITONE_JOINS_FREE_PER_MINUTE="300")
+    try:
+        answers = [Fan.arrive(gateway.url, source="127.2.7.1").join(event_id) for _ in range(80)]
+        # A quarter of the room's places; what is beyond brings a proof.
+        assert [answer.status for answer in answers] == [201] * 75 + [403] * 5
+        assert {answer.code for answer in answers[75:]} == {"captcha_required"}
+        other = Fan.arrive(gateway.url, source="127.2.8.1").join(event_id)
+        assert other.status == 201
+        assert other.json["state"] in ("called", "admitted"), "somebody else finds the door open"
+    finally:
+        gateway.stop()
+
+
 def test_a_browser_is_told_in_words_that_it_asks_too_much(site: Site) -> None:
     event_id = site.event(room=SHUT)
     gateway = site.services.gateway(ADMITONE_SESSIONS_PER_MINUTE="1")

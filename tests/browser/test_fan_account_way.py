@@ -49,3 +49,44 @@ def test_a_passkey_signs_a_fan_in_to_an_event_that_asks_for_it(
     page.locator("[data-join] button:visible").first.click()
     expect(page.locator('[data-stage="choose"]')).to_be_visible()
     context.close()
+
+
+def test_the_last_way_in_is_not_taken_away_by_the_page(services: Services, database_url: str, browser: Browser) -> None:
+    url = services.gateway().url.replace("127.0.0.1", "localhost")
+    context = browser.new_context(locale="en-GB")
+    page = context.new_page()
+    add_virtual_authenticator(page)
+    page.goto(
+        f"{url}/account/links/{LinkTokens(services.environ['ADMITONE_SECRET']).sign_account_link('ada@example.org')}"
+    )
+    page.get_by_label("New password").fill(PASSWORD)
+    page.get_by_role("button", name="Set my password").click()
+    part = page.locator("#passkey-part")
+    part.get_by_label("What this device is called").fill("Telephone")
+    part.get_by_label("The password that you have now").fill(PASSWORD)
+    part.get_by_role("button", name="Add a passkey").click()
+    expect(page.locator("#passkeys li")).to_contain_text("Telephone")
+    # So is an account that was made by an issuer which the site does not name any more.
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        kept = connection.execute("SELECT mail, address_hash, password_hash FROM account").fetchone()
+        connection.execute("UPDATE account SET mail = NULL, address_hash = NULL, password_hash = NULL")
+    page.reload()
+    part.get_by_role("button", name="Remove: Telephone").click()
+    expect(page.locator("#passkey-message")).to_have_text(
+        "Without it you could not sign in any more. Add a passkey first."
+    )
+    page.reload()
+    expect(page.locator("#passkeys li")).to_contain_text("Telephone")
+    # It still signs its fan in.
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    page.wait_for_url(f"{url}/")
+    page.goto(f"{url}/account")
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    expect(page.locator("#passkeys li")).to_contain_text("Telephone")
+    # With another way in it is removed.
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE account SET mail = %s, address_hash = %s, password_hash = %s", kept)
+    part.get_by_role("button", name="Remove: Telephone").click()
+    expect(page.locator("#passkeys li")).to_have_count(0)
+    expect(page.locator("#passkey-message")).to_be_hidden()
+    context.close()

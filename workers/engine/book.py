@@ -15,7 +15,7 @@ from typing import Any
 
 from booking_lane.settings import HoldSettings
 from db.booking.amounts import amount_to_refund
-from db.booking.conduct import LARGE_HOLD_SEATS
+from db.booking.conduct import is_large
 from db.booking.events import EventRow, TicketRow
 from db.booking.holds import Hold
 from db.booking.purchases import Detail, Purchase
@@ -104,7 +104,7 @@ class Book:
         used_tickets: seats of these purchases by which somebody was let in.
         unbought: how many holds each fan let end unbought.
         networks: of an event, seats that each network has without a proof, and let end unbought (`db.booking.conduct`).
-        large_holds: of an event, how many seats each network has in large holds without a proof.
+        large_holds: of an event, how many seats each network's large holds without a proof block.
         vouchers: those that a checkout names, by event and hash.
         bought_unproven: how many seats of an event were bought without a proof.
         fans: (event_id, user_id) of fans whose holds and bought seats were read.
@@ -146,6 +146,7 @@ class Book:
     changes: Changes = field(default_factory=Changes)
     grace: dt.timedelta = field(init=False)
     _holds_of_fans: dict[tuple[int, int], list[Hold]] = field(default_factory=dict)
+    _hall_seats: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.grace = dt.timedelta(seconds=self.settings.grace_seconds)
@@ -190,18 +191,27 @@ class Book:
         )
 
     def hall_seats(self, event_id: int) -> int:
-        """How many seats the event's hall has, those that were taken out of the sale not counted."""
-        return sum(ticket.quantity for (event, _), ticket in self.tickets.items() if event == event_id)
+        """How many seats the event's hall has, those that were taken out of the sale not counted. No command changes
+        them, so they are counted once a batch.
+        """
+        seats = self._hall_seats.get(event_id)
+        if seats is None:
+            seats = sum([ticket.quantity for (event, _), ticket in self.tickets.items() if event == event_id])
+            self._hall_seats[event_id] = seats
+        return seats
 
     def count_with_network(self, hold: Hold, seats: int) -> None:
         """Count so many seats more (or less) with the hold's network, unless its fan proved to be a person."""
         if hold.network and not hold.proven:
             counts = self.networks.get(hold.event_id)
-            if counts is not None and hold.network in counts.seats:
-                counts.seats[hold.network] += seats
-            if len(hold.seats) >= LARGE_HOLD_SEATS:
-                of_networks = self.large_holds.setdefault(hold.event_id, {})
-                of_networks[hold.network] = of_networks.get(hold.network, 0) + seats
+            if counts is not None:
+                counts.add(hold.network, seats)
+            self._count_large(hold, seats)
+
+    def _count_large(self, hold: Hold, seats: int) -> None:
+        if is_large(hold):
+            of_networks = self.large_holds.setdefault(hold.event_id, {})
+            of_networks[hold.network] = of_networks.get(hold.network, 0) + seats
 
     def stretch(self, hold: Hold, until: dt.datetime) -> None:
         """Let the hold and its seats last until then, if they would end before."""
@@ -229,6 +239,9 @@ class Book:
                 self.move(hold.event_id, key, SeatNow(SeatStatus.AVAILABLE))
         if hold.is_live(self.now):
             self.count_with_network(hold, -len(hold.seats))
+        elif self.keeps_seats(hold):
+            # A hold in its grace is none of its network's any more, and still blocks its seats.
+            self._count_large(hold, -len(hold.seats))
         payment = self.payments_of_holds.pop(hold.reservation_id, None)
         if payment is not None and payment.expires_at > self.now:
             # The cashier closes it at the provider, so that nobody pays for seats that were given back.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from booking_lane.commands import Checkout, Proof, Reserve
 from db.booking.conduct import (
     LARGE_HOLD_SEATS,
     NETWORK_LIMITS_OFF,
+    is_large,
     large_seats_max,
     network_seats_max,
     unproven_seats_max,
@@ -24,8 +26,11 @@ WAIT_SECONDS: Final = 900
 _PROVE: Final = "Solve the captcha of /api/captcha for action=reserve in this session; send it in X-Captcha-Token."
 
 
-def refuse_by_conduct(book: Book, command: Reserve, count: int) -> None:
+def refuse_by_conduct(book: Book, command: Reserve, count: int, in_grace: Sequence[Hold]) -> None:
     """Return if the fan may hold ``count`` seats more.
+
+    Args:
+        in_grace: the fan's own holds that are over, whose seats do not stand in the way.
 
     Raises:
         Refused: ``captcha_required`` where a proof is missing; ``too_many_holds`` where the fan let so many holds end
@@ -53,9 +58,12 @@ def refuse_by_conduct(book: Book, command: Reserve, count: int) -> None:
         raise Refused("captcha_required", f"Many seats are held or bought from your network. {_PROVE}")
     if count >= LARGE_HOLD_SEATS:
         large = book.large_holds.get(command.event_id, {})
-        held = sum(large.values())
+        own = [hold for hold in in_grace if is_large(hold)]
+        held = sum(large.values()) - sum(len(hold.seats) for hold in own)
+        of_network = large.get(command.network, 0)
+        of_network -= sum(len(hold.seats) for hold in own if hold.network == command.network)
         # One network alone has the bound above.
-        if held > large.get(command.network, 0) and held + count > large_seats_max(hall_seats):
+        if held > of_network and held + count > large_seats_max(hall_seats):
             raise Refused("captcha_required", f"Much of the hall is held in large parts. {_PROVE}")
 
 

@@ -24,11 +24,22 @@ class NetworkCounts:
     seats: dict[str, int] = field(default_factory=dict)
     unbought: dict[str, float] = field(default_factory=dict)
     read_at: dict[str, float] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+    """Networks whose counts were read or changed since the last batch."""
+    pruned_at: float = float("-inf")
+    """When what is not fresh any more was forgotten last."""
 
     def put(self, network: str, seats: int, unbought: float, read_at: float) -> None:
         self.seats[network] = seats
         self.unbought[network] = unbought
         self.read_at[network] = read_at
+        self.touched.add(network)
+
+    def add(self, network: str, seats: int) -> None:
+        """Count seats more (or less), if the network's are counted here."""
+        if network in self.seats:
+            self.seats[network] += seats
+            self.touched.add(network)
 
     def forget(self, network: str) -> None:
         del self.seats[network], self.unbought[network], self.read_at[network]
@@ -61,10 +72,17 @@ class KeptNetworks:
         return counts if kept_version == version else NetworkCounts()
 
     def keep(self, event_id: int, version: int, counts: NetworkCounts, seats_max: int) -> None:
-        """Keep what is fresh of them, of networks that have less than half of ``seats_max``."""
+        """Keep those of networks that have less than half of ``seats_max``. What is not fresh any more is forgotten
+        every few seconds, and till then not used.
+        """
         near = seats_max / 2
-        for network, seats in list(counts.seats.items()):
-            if seats > near or counts.unbought[network] > near or not self._is_fresh(counts, network):
+        for network in counts.touched:
+            if counts.seats[network] > near or counts.unbought[network] > near:
+                counts.forget(network)
+        counts.touched.clear()
+        if self.now() - counts.pruned_at >= KEPT_SECONDS:
+            counts.pruned_at = self.now()
+            for network in [one for one in counts.seats if not self._is_fresh(counts, one)]:
                 counts.forget(network)
         if counts.seats:
             while len(self._kept) >= EVENTS_KEPT_MAX:

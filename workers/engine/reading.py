@@ -79,7 +79,10 @@ def _read_rows(
 ) -> dict[uuid.UUID, Outcome]:
     """Make the first round trip, which reads everything but the seats."""
     event_ids = sorted(needs.events)
-    versions = {key: kept_networks.version_of(*key) for key in sorted(needs.networks)}
+    versions = {key: kept_networks.version_of(*key) for key in needs.networks}
+    grouped: dict[tuple[int, int], list[str]] = {}
+    for (event_id, network), version in versions.items():
+        grouped.setdefault((event_id, version), []).append(network)
     with connection.pipeline():
         if locks:
             run(connection, events.LOCK_EVENTS, space=events.ADVISORY_SPACE, event_ids=event_ids)
@@ -105,8 +108,8 @@ def _read_rows(
             connection,
             conduct.READ_NETWORKS,
             [
-                {"event_id": event_id, "network": network, "version": version}
-                for (event_id, network), version in versions.items()
+                {"event_id": event_id, "networks": of_version, "version": version}
+                for (event_id, version), of_version in grouped.items()
             ],
         )
         named = [{"event_id": event_id, "payment_id": payment_id} for event_id, payment_id in sorted(needs.payments)]
@@ -122,7 +125,12 @@ def _read_rows(
             bought_unproven = run(connection, conduct.READ_BOUGHT_UNPROVEN, event_ids=sorted(needs.bought_unproven))
         large_holds: Iterable[tuple[Any, ...]] = ()
         if needs.large_holds:
-            large_holds = run(connection, conduct.READ_LARGE_HOLDS, event_ids=sorted(needs.large_holds))
+            large_holds = run(
+                connection,
+                conduct.READ_LARGE_HOLDS,
+                event_ids=sorted(needs.large_holds),
+                grace_seconds=book.settings.grace_seconds,
+            )
         entry_rows = read_rows(
             connection,
             entries.READ_ENTRIES_OF_FANS,

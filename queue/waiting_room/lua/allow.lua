@@ -31,7 +31,10 @@ local used = this + last * (1 - part)
 if used + 1 <= limit then
   if ARGV[2] == '1' then
     redis.call('HSET', KEYS[1], 'index', string.format('%.0f', index), 'this', this + 1, 'last', last)
-    redis.call('PEXPIRE', KEYS[1], 2 * WINDOW_MS)
+    if not kept[1] or at ~= index then
+      -- The first of a window: it counts until the end of the next one.
+      redis.call('PEXPIRE', KEYS[1], 2 * WINDOW_MS)
+    end
   end
   return { 1, 0, math.ceil(used + 1) }
 end

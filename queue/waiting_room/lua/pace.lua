@@ -8,75 +8,101 @@
 -- many more the fan has now; 1 if the proof stands. A command that is not taken is not counted.
 
 local WINDOW_MS = 60000
-local PER_MINUTE = { tonumber(ARGV[1]), tonumber(ARGV[2]) }
+local bounds = { tonumber(ARGV[1]), tonumber(ARGV[2]) }
+local of_fan = bounds[1] > 0 and WINDOW_MS / bounds[1]
+local of_network = bounds[2] > 0 and WINDOW_MS / bounds[2]
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 local minute = math.floor(now / WINDOW_MS)
 local this, before = KEYS[minute % 2 + 1], KEYS[(minute + 1) % 2 + 1]
+local is_begun = false -- something changed in this minute already
 
-local names, is_named = {}, {}
+local names, paid = {}, {} -- until when each has used the allowance
 for i = 3, #ARGV do
-  if PER_MINUTE[(i + 1) % 2 + 1] > 0 and not is_named[ARGV[i]] then
-    is_named[ARGV[i]] = true
-    names[#names + 1] = ARGV[i]
+  local name = ARGV[i]
+  if not paid[name] and (i % 2 == 1 and of_fan or i % 2 == 0 and of_network) then
+    paid[name] = 0
+    names[#names + 1] = name
   end
 end
 
-local function read(key, of_minute)
-  local found = redis.call('HMGET', key, 'minute', unpack(names))
-  return tonumber(found[1] or -1) == of_minute and found or {}
+-- Gives the names that did not change in that minute.
+local function read(key, of_minute, wanted)
+  local found = redis.call('HMGET', key, 'minute', unpack(wanted))
+  if tonumber(found[1] or -1) ~= of_minute then
+    return wanted, false
+  end
+  local others = {}
+  for i, name in ipairs(wanted) do
+    local value = found[i + 1]
+    if value then
+      paid[name] = tonumber(value)
+    else
+      others[#others + 1] = name
+    end
+  end
+  return others, true
 end
 
-local paid = {} -- until when each has used the allowance
 if #names > 0 then
-  local latest, earlier = read(this, minute), read(before, minute - 1)
-  if not latest[1] then
+  local others
+  others, is_begun = read(this, minute, names)
+  if not is_begun then
     redis.call('UNLINK', this)
   end
-  for i, name in ipairs(names) do
-    paid[name] = tonumber(latest[i + 1] or earlier[i + 1] or 0)
+  if #others > 0 then
+    read(before, minute - 1, others)
   end
+end
+
+-- Gives until when the allowance is used with one more, and by how much that is too late.
+local function after(name, each)
+  local until_ms = math.max(paid[name], now) + each
+  return until_ms, until_ms - now - WINDOW_MS
 end
 
 local proofs = redis.call('MGET', unpack(KEYS, 3))
 local answers, changed = {}, {}
-
-local function count(fan, network)
-  local after, left = {}, 0
-  for i, name in ipairs({ fan, network }) do
-    if PER_MINUTE[i] > 0 then
-      local each = WINDOW_MS / PER_MINUTE[i]
-      after[name] = math.max(paid[name], now) + each
-      local over = after[name] - now - WINDOW_MS
-      if over > 0.001 then
-        return i, math.ceil(over), 0
-      end
-      if i == 1 then
-        left = math.floor(-over / each + 0.001)
-      end
+for i = 1, #proofs do
+  local fan, network = ARGV[2 * i + 1], ARGV[2 * i + 2]
+  local who, retry_ms, left = 0, 0, 0
+  local fan_until, network_until, over
+  if of_fan then
+    fan_until, over = after(fan, of_fan)
+    if over > 0.001 then
+      who, retry_ms = 1, math.ceil(over)
+    else
+      left = math.floor(-over / of_fan + 0.001)
     end
   end
-  for name, until_ms in pairs(after) do
-    paid[name], changed[name] = until_ms, true
+  if who == 0 and of_network then
+    network_until, over = after(network, of_network)
+    if over > 0.001 then
+      who, retry_ms, left = 2, math.ceil(over), 0
+    end
   end
-  return 0, 0, left
+  if who == 0 then
+    if fan_until then
+      paid[fan], changed[fan] = fan_until, true
+    end
+    if network_until then
+      paid[network], changed[network] = network_until, true
+    end
+  end
+  local at = 4 * i
+  answers[at - 3], answers[at - 2], answers[at - 1], answers[at] = who, retry_ms, left, proofs[i] and 1 or 0
 end
 
-for i, proof in ipairs(proofs) do
-  local over, retry_ms, left = count(ARGV[2 * i + 1], ARGV[2 * i + 2])
-  for _, value in ipairs({ over, retry_ms, left, proof and 1 or 0 }) do
-    answers[#answers + 1] = value
-  end
-end
-
-local fields = { 'minute', minute }
+local fields = {}
 for name in pairs(changed) do
-  fields[#fields + 1] = name
-  fields[#fields + 1] = string.format('%.3f', paid[name])
+  local at = #fields
+  fields[at + 1], fields[at + 2] = name, string.format('%.3f', paid[name])
 end
-if #fields > 2 then
-  redis.call('HSET', this, unpack(fields))
-  redis.call('PEXPIRE', this, 2 * WINDOW_MS)
+if #fields > 0 then
+  redis.call('HSET', this, 'minute', minute, unpack(fields))
+  if not is_begun then
+    redis.call('PEXPIRE', this, 2 * WINDOW_MS)
+  end
 end
 return answers

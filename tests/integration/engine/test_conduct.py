@@ -37,7 +37,7 @@ class Counted:
         return self.do(of_network(best(self.event, fan, 1, quantity), proof))
 
     def network(self) -> tuple[int, float]:
-        keys = msgspec.json.encode([{"event_id": self.event, "network": NETWORK, "version": NEVER}]).decode()
+        keys = msgspec.json.encode([{"event_id": self.event, "networks": [NETWORK], "version": NEVER}]).decode()
         rows = self.books.connection.execute(READ_NETWORKS, {"rows": keys}).fetchall()
         return (int(rows[0]["seats"]), round(float(rows[0]["unbought_seats"]), 2)) if rows else (0, 0.0)
 
@@ -126,6 +126,11 @@ def test_large_holds_of_several_networks_block_a_twentieth_of_the_hall(books: Bo
     assert do(hold(5, 3, 4), hold(6, 4, 2)) == ["held", "held"], "what most fans take is not asked for a proof"
     assert do(hold(7, 3, 10, Proof.FRESH)) == ["held"]
     books.pass_time(HOLD_SECONDS + 1)
+    assert do(hold(8, 3, 10)) == ["captcha_required"], "in their grace holds block their seats still"
+    assert do(hold(1, 1, 10)) == ["held"], "a fan's own stand not in the way"
+    assert do(hold(8, 3, 10)) == ["captcha_required"]
+    books.pass_time(HOLD_SECONDS + GRACE_SECONDS + 1)
+    engine.apply([sweep(books.event)])
     assert do(hold(8, 3, 10), hold(9, 3, 10), hold(10, 3, 10)) == ["held"] * 3, "one network alone has its own bound"
     assert do(hold(11, 4, 5)) == ["captcha_required"]
 

@@ -46,3 +46,24 @@ def test_what_let_many_seats_end_unbought_is_read_each_time() -> None:
     counts.put("hoarder", 0, SEATS_MAX / 2 + 1, kept.seconds)
     kept.networks.keep(EVENT, VERSION, counts, SEATS_MAX)
     assert kept.networks.version_of(EVENT, "hoarder") == NEVER
+
+
+def test_what_nears_its_bound_in_a_later_batch_is_kept_no_more() -> None:
+    kept = Kept()
+    kept.keep(few=10, other=3)
+    counts = kept.networks.take(EVENT, VERSION)
+    counts.add("few", 11)
+    counts.add("unread", 5)
+    kept.networks.keep(EVENT, VERSION + 1, counts, SEATS_MAX)
+    assert kept.networks.version_of(EVENT, "few") == kept.networks.version_of(EVENT, "unread") == NEVER
+    assert kept.networks.version_of(EVENT, "other") == VERSION + 1
+
+
+def test_what_is_not_fresh_is_forgotten_in_time() -> None:
+    kept = Kept()
+    kept.keep(old=3)
+    kept.seconds += KEPT_SECONDS + 1
+    counts = kept.networks.take(EVENT, VERSION)
+    counts.put("new", 3, 0.0, kept.seconds)
+    kept.networks.keep(EVENT, VERSION, counts, SEATS_MAX)
+    assert counts.seats == {"new": 3}

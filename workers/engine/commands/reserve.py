@@ -66,7 +66,7 @@ def decide(book: Book, command: Reserve) -> HoldResult:
     seats = command.seats if best is None else _best_available(book, command, best, in_grace)
     refuse_beyond_type_limits(book, command.event_id, command.user_id, seats)
     try:
-        refuse_by_conduct(book, command, count)
+        refuse_by_conduct(book, command, count, in_grace)
     except Refused:
         # Who asks for seats anew has given up the hold that ended, also where a proof is asked first. Else it would
         # block its seats while a hoarder's next session takes others.
