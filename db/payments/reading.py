@@ -21,12 +21,6 @@ SELECT p.event_id, p.payment_id, p.reservation_id, p.user_id, p.provider, p.stat
  WHERE p.payment_id = %(payment_id)s
 """  # noqa: S608 - of constants alone
 
-IS_OPEN: Final[LiteralString] = """
-SELECT state = 'open'
-  FROM payment
- WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s
-"""
-
 AT_BANKS_OF_FAN: Final[LiteralString] = """
 SELECT payment_id
   FROM payment
@@ -90,12 +84,6 @@ async def read_payment(connection: AsyncConnection, payment_id: uuid.UUID) -> Pa
     """The payment of that id; None if there is none."""
     row = (await connection.exec_driver_sql(READ_PAYMENT, {"payment_id": payment_id})).one_or_none()
     return None if row is None else PaymentSeen._make(row)
-
-
-async def is_payment_open(connection: AsyncConnection, event_id: int, payment_id: uuid.UUID) -> bool:
-    """Whether the provider knows the payment, which is not settled yet."""
-    row = (await connection.exec_driver_sql(IS_OPEN, {"event_id": event_id, "payment_id": payment_id})).one_or_none()
-    return row is not None and bool(row[0])
 
 
 async def at_banks_of_fan(connection: AsyncConnection, user_id: int, payments_max: int) -> list[uuid.UUID]:

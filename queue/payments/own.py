@@ -128,7 +128,11 @@ class TestProvider:
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
         async with self._connecting:
             if self._connection is None or self._connection.closed:
+                # Its books reach the disk before ours: what we write later is flushed after it.
                 self._connection = await primary.connect_async(
-                    self._database_url, "admitone-test-provider", connect_seconds=CONNECT_SECONDS
+                    self._database_url,
+                    "admitone-test-provider",
+                    connect_seconds=CONNECT_SECONDS,
+                    session={"synchronous_commit": "off"},
                 )
             return self._connection

@@ -78,6 +78,7 @@ class Changes:
     new_payments: list[Payment] = field(default_factory=list)
     payments: dict[uuid.UUID, Payment] = field(default_factory=dict)
     payment_jobs: list[tuple[Payment, PaymentJob]] = field(default_factory=list)
+    kept: list[Payment] = field(default_factory=list)
     refunds: list[NewRefund] = field(default_factory=list)
     settled: list[tuple[int, PaymentJob, Result | dict[str, Any]]] = field(default_factory=list)
 

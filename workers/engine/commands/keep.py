@@ -20,7 +20,11 @@ def decide(book: Book, command: Keep) -> SettleResult:
     payment = book.payments.get(command.payment_id)
     hold = book.holds.get(command.reservation_id)
     event = book.events[command.event_id]
-    if payment is None or hold is None or not payment.is_open or payment.processing_at or payment.captured_amount:
+    if payment is None or hold is None or not payment.is_open or payment.captured_amount:
+        return SettleResult(version=0)
+    if payment.processing_at:
+        # The worker may have died before it told the checkouts that wait.
+        book.changes.kept.append(payment)
         return SettleResult(version=0)
     # A hold that was given back, or has lapsed, keeps no seats: the money buys them if they are free, or goes back.
     is_under_way = book.payments_of_holds.get(hold.reservation_id) is payment
@@ -30,6 +34,7 @@ def decide(book: Book, command: Keep) -> SettleResult:
         payment.processing_at = book.now
         payment.expires_at = hold.expires_at
         book.changes.payments[payment.payment_id] = payment
+        book.changes.kept.append(payment)
     return SettleResult(version=0)
 
 
