@@ -115,6 +115,7 @@ class Book:
         list_ends: the last entry made in an event's waiting list.
         lists_begun: ticket types in whose list somebody has entered.
         networks_waiting: how many entries of a network wait without a proof.
+        kept_seats: how many seats of an event are kept for banks that take days.
         payments: payments that end in this batch; payments_of_holds: those under way, by their holds.
     """
 
@@ -135,6 +136,7 @@ class Book:
     networks: dict[int, NetworkCounts] = field(default_factory=dict)
     bought_unproven: dict[int, int] = field(default_factory=dict)
     large_holds: dict[int, dict[str, int]] = field(default_factory=dict)
+    kept_seats: Counter[int] = field(default_factory=Counter)
     fans: set[tuple[int, int]] = field(default_factory=set)
     turns: dict[tuple[int, int], Turns] = field(default_factory=dict)
     entries: dict[tuple[int, int], Entry] = field(default_factory=dict)
