@@ -115,8 +115,7 @@ SELECT event_id FROM payment WHERE due_at <= now() GROUP BY event_id ORDER BY mi
 PAYMENTS: Final = Work(TAKE_PAYMENTS, _EVENTS_WITH_PAYMENTS)
 """Takes payments for a time, after which another cashier takes those whose cashier died."""
 
-_NAMED: Final[LiteralString] = """
-WITH named AS MATERIALIZED (
+_NAMED: Final[LiteralString] = """named AS MATERIALIZED (
     SELECT k.*, now() AS now, now() + make_interval(secs => k.wait_seconds) AS later
       FROM json_to_recordset(%(rows)s)
            AS k (event_id bigint, payment_id uuid, wait_seconds float8, provider_ref text, client_secret text,
@@ -134,7 +133,8 @@ SELECT k.payment_id, n.payment_id IS NOT NULL
   LEFT JOIN noted n ON n.payment_id = k.payment_id
 """
 
-NOTE_OPENED: Final[LiteralString] = f"""{_NAMED}, noted AS (
+NOTE_OPENED: Final[LiteralString] = f"""
+WITH {_NAMED}, noted AS (
     UPDATE payment p
        SET state = CASE WHEN p.state = 'new' THEN 'open' ELSE p.state END, provider_ref = k.provider_ref,
            client_secret = k.client_secret, pay_href = k.pay_href, tries = 0, error = '',
@@ -148,7 +148,8 @@ NOTE_OPENED: Final[LiteralString] = f"""{_NAMED}, noted AS (
 {_NOTED}"""  # noqa: S608 - of constants alone
 """A late answer does not take the place of the provider's own page."""
 
-NOTE_CAPTURED: Final[LiteralString] = f"""{_NAMED}, noted AS (
+NOTE_CAPTURED: Final[LiteralString] = f"""
+WITH {_NAMED}, noted AS (
     UPDATE payment p
        SET captured_amount = k.amount, captured_currency = k.currency, captured_at = k.now, error = '',
            due_at = k.later
@@ -159,7 +160,8 @@ NOTE_CAPTURED: Final[LiteralString] = f"""{_NAMED}, noted AS (
 )
 {_NOTED}"""  # noqa: S608 - of constants alone
 
-NOTE_CLOSED: Final[LiteralString] = f"""{_NAMED}, noted AS (
+NOTE_CLOSED: Final[LiteralString] = f"""
+WITH {_NAMED}, noted AS (
     UPDATE payment p
        SET closed_at = coalesce(p.closed_at, k.now), error = '',
            due_at = CASE WHEN p.state IN ('new', 'open') THEN k.later END
@@ -173,7 +175,8 @@ NOTE_CLOSED: Final[LiteralString] = f"""{_NAMED}, noted AS (
 {_NOTED}"""  # noqa: S608 - of constants alone
 """What was closed to open the provider's own page in its place is not the end of the payment."""
 
-NOTE_LATER: Final[LiteralString] = f"""{_NAMED}, noted AS (
+NOTE_LATER: Final[LiteralString] = f"""
+WITH {_NAMED}, noted AS (
     UPDATE payment p
        SET due_at = least(k.later, CASE WHEN p.expires_at > k.now THEN p.expires_at END),
            error = k.error, tries = CASE WHEN k.is_fault THEN p.tries ELSE 0 END
