@@ -31,6 +31,7 @@ LISTED_MAX: Final = 20
 NEW_SECONDS_MAX: Final = 5.0
 """A payment that is younger, and that Redis does not know to be open, is not open yet, and Postgres is not asked."""
 OPENED_KEPT_SECONDS: Final = 600
+_EPOCH: Final = dt.datetime.fromtimestamp(0, dt.UTC)
 
 
 class Payments:
@@ -74,12 +75,12 @@ class Payments:
         assert payment_id is not None
         sealed = await self._waiters.opened(payment_id)
         is_new = payment_id >= first_id_of(time.time() - NEW_SECONDS_MAX)
-        if not record.payment_until_ms or (sealed is None and not is_new):
+        if not record.payment_until_us or (sealed is None and not is_new):
             return await self._step_of_row(payment_id)
         return PaymentStep(
             href=below(f"/pay/{payment_id}"),
             client_secret=(sealed and _opened_secret(sealed)) or None,
-            expires_at=dt.datetime.fromtimestamp(record.payment_until_ms / 1000, dt.UTC),
+            expires_at=_EPOCH + dt.timedelta(microseconds=record.payment_until_us),
             processing=record.is_processing,
         )
 

@@ -20,7 +20,7 @@ class JobRecord(msgspec.Struct, frozen=True, array_like=True):
 
     ``queued`` is False while an Idempotency-Key is only claimed, and Redis has no job for it yet. ``trace`` is the
     ``traceparent`` of the batch, if it is traced. ``payment_id``: the job waits for this payment, which ends at
-    ``payment_until_ms`` (Unix milliseconds; 0: not known here); ``is_processing``: a bank works on it.
+    ``payment_until_us`` (Unix microseconds; 0: not known here); ``is_processing``: a bank works on it.
     """
 
     user_id: int
@@ -31,7 +31,7 @@ class JobRecord(msgspec.Struct, frozen=True, array_like=True):
     body: bytes = b""
     trace: str = ""
     payment_id: uuid.UUID | None = None
-    payment_until_ms: int = 0
+    payment_until_us: int = 0
     is_processing: bool = False
 
 
@@ -142,7 +142,7 @@ def publish_opened(client: redis.Redis, opened: Mapping[uuid.UUID, str], ttl_sec
 
 def record_of_awaiting(one: Awaiting, trace: str = "") -> JobRecord:
     """The record of a job that waits for its payment."""
-    payment = (one.payment_id, one.payment_until_ms, one.is_processing)
+    payment = (one.payment_id, one.payment_until_us, one.is_processing)
     return JobRecord(one.user_id, one.event_id, one.kind, one.body_hash, True, b"", trace, *payment)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import logging
 import time
 import uuid
@@ -48,6 +49,7 @@ RECONNECT_PAUSE_SECONDS_MAX = 1.0
 CONFLICTS_MAX = 20
 PLANS_SECONDS_MAX = 1.0
 CONNECT_SECONDS = 3
+_EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
 
 _SESSION = {
     "timezone": "UTC",
@@ -408,7 +410,7 @@ def _awaiting(waits: Command | PaymentJob, kind: str, payment: Payment) -> Await
         kind=kind,
         body_hash=waits.body_hash,
         payment_id=payment.payment_id,
-        payment_until_ms=int(payment.expires_at.timestamp() * 1000),
+        payment_until_us=(payment.expires_at - _EPOCH) // dt.timedelta(microseconds=1),
         is_processing=payment.processing_at is not None,
     )
 
