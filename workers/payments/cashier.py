@@ -17,7 +17,6 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack
 from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
@@ -181,7 +180,7 @@ class Cashier:
         connection = await self._connected()
         await self._write_notes(connection)
         await self._refund_cancelled_events(connection)
-        free = self._settings.at_once_max - len(self._tasks)
+        free = self._settings.at_once_max - len(self._tasks) + self._notes.waiting
         payments, refunds = await self._taken(connection, max(0, free))
         if payments or refunds:
             self._probe("pay_taken")
@@ -215,17 +214,17 @@ class Cashier:
         hints = {"rows_max": HINTS_IN_ONE_TURN_MAX}
         # What is taken is due again when two calls must be over.
         lease = {"rows_max": free, "lease_seconds": 2 * self._settings.call_seconds + self._settings.again_seconds}
-        async with AsyncExitStack() as opened:
+        due = ((sql.HINTS, hints), (sql.PAYMENTS, lease), (sql.REFUNDS, lease))
+        async with contextlib.AsyncExitStack() as opened:
             if not self._is_citus:
-                await opened.enter_async_context(connection.transaction())
+                # What is executed in one pipeline is one round trip and one transaction.
                 await opened.enter_async_context(connection.pipeline())
-            await execute(connection, sql.HINTS, hints, is_citus=self._is_citus)
-            payments = await execute(connection, sql.PAYMENTS, lease, is_citus=self._is_citus)
-            refunds = await execute(connection, sql.REFUNDS, lease, is_citus=self._is_citus)
-            return (
-                [sql.DuePayment._make(row) for cursor in payments for row in await cursor.fetchall()],
-                [sql.DueRefund._make(row) for cursor in refunds for row in await cursor.fetchall()],
-            )
+            done = [await execute(connection, work, which, is_citus=self._is_citus) for work, which in due]
+        _, payments, refunds = done
+        return (
+            [sql.DuePayment._make(row) for cursor in payments for row in await cursor.fetchall()],
+            [sql.DueRefund._make(row) for cursor in refunds for row in await cursor.fetchall()],
+        )
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,11 @@ class Notes:
         self._is_citus = is_citus
         self._on_note = on_note
         self._waiting: list[_Note] = []
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait for their notes."""
+        return len(self._waiting)
 
     async def add(self, statement: LiteralString, values: dict[str, Any], *, is_alone: bool = False) -> bool:
         """Have it written; whether it changed something.
@@ -96,7 +102,11 @@ class Notes:
         for note in notes:
             if not note.is_alone:
                 of_statements[note.statement].append(note)
-        async with connection.transaction(), connection.pipeline():
+        async with contextlib.AsyncExitStack() as opened:
+            if self._is_citus:
+                await opened.enter_async_context(connection.transaction())
+            # What is executed in one pipeline is one round trip and one transaction, except on a cluster.
+            await opened.enter_async_context(connection.pipeline())
             of_many = [
                 (own, await self._execute(connection, statement, own)) for statement, own in of_statements.items()
             ]
