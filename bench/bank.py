@@ -13,6 +13,8 @@ from bench.client import Address, answer_of, request, run
 from bench.servers import SECRET, System
 from payments.notices import TEST_SIGNATURE, test_signature
 
+BANK: Final = "bench-bank"
+"""How Postgres lists the bank's connection."""
 LOOK_SECONDS: Final = 0.05
 NOTICES_AT_ONCE: Final = 16
 AGAIN_SECONDS: Final = 1.0
@@ -62,6 +64,7 @@ class Bank:
         turn = asyncio.Semaphore(NOTICES_AT_ONCE)
         async with asyncio.TaskGroup() as notices:
             with self._system.connect() as connection:
+                connection.execute("SELECT set_config('application_name', %s, false)", (BANK,))
                 while not self._end.is_set():
                     for event_id, payment_id in connection.execute(PAY).fetchall():
                         body = msgspec.json.encode({"eventId": event_id, "paymentId": payment_id})
