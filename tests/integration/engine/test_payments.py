@@ -265,6 +265,9 @@ def await_bank(till: Till, hours: int, *seats: tuple[int, int, int]) -> tuple[uu
 def test_a_bank_that_takes_days_has_the_events_term_and_no_more(till: Till) -> None:
     hold, payment = await_bank(till, 72, A1)
     row = till.hold_row(hold)
+    (told_again,) = till.engine.apply([keep(till.event, FAN, payment, hold)]).awaiting
+    until_us = round(row["expires_at"].timestamp() * 1e6)
+    assert (told_again.is_processing, told_again.payment_until_us) == (True, until_us), "the checkout is told"
     assert row["expires_at"] > row["created_at"] + dt.timedelta(hours=71)
     assert till.row(payment)["expires_at"] == row["expires_at"]
     before = till.books.everything()
