@@ -115,6 +115,7 @@ def test_a_fan_pays_on_our_page_and_has_the_tickets(site: Site, event_id: int) -
     assert stranger.job(job["jobId"]).code == "unknown_job"
     paid = page(fan, payment["href"], "pay")
     assert (paid.status, paid.headers["Location"]) == (303, f"{payment['href']}?told=1")
+    assert page(fan, paid.headers["Location"]).headers["Location"].startswith("/purchases/"), "one page waits for all"
     purchase = ended(fan, event_id, job["jobId"]).result
     assert purchase["totalAmount"] == 4900
     fan.note("checkout", event_id, ended(fan, event_id, again.json["jobId"]))
