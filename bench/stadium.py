@@ -236,7 +236,7 @@ def run(
     say(f"{fans_count:,} fans arrived in {arrived_seconds:.0f} s; the doors open")
 
     timeline = Timeline(system, steward, crowds, say)
-    bank = None if payment_ms is None else Bank(system, addresses[0])
+    bank = None if payment_ms is None else Bank(system, addresses)
     go.set()
     doors_wall = time.time()
     doors = timeline.began = time.perf_counter()
