@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -13,8 +15,10 @@ from bench.client import Address, answer_of, request, run
 from bench.servers import SECRET, System
 from payments.notices import TEST_SIGNATURE, test_signature
 
+BANK: Final = "bench-bank"
+"""How Postgres lists the bank's connection."""
 LOOK_SECONDS: Final = 0.05
-NOTICES_AT_ONCE: Final = 16
+NOTICES_AT_ONCE: Final = 64
 AGAIN_SECONDS: Final = 1.0
 """Providers send a notice again that was not answered by 200, though later than this."""
 TRIES_MAX: Final = 60
@@ -28,13 +32,13 @@ RETURNING i.event_id, i.payment_id
 
 
 class Bank:
-    """Pays at once, in a thread of its own, and tells a gateway of each payment as a provider does. The fans read no
-    page to pay.
+    """Pays at once, in a thread of its own, and tells the gateways of the payments in turn, as a provider does behind
+    whose address they stand. The fans read no page to pay.
     """
 
-    def __init__(self, system: System, gateway: Address) -> None:
+    def __init__(self, system: System, gateways: Sequence[Address]) -> None:
         self._system = system
-        self._gateway = gateway
+        self._gateways = itertools.cycle(gateways)
         self._end = threading.Event()
         self._failure: BaseException | None = None
         self.sent_again: Counter[str] = Counter()
@@ -62,6 +66,7 @@ class Bank:
         turn = asyncio.Semaphore(NOTICES_AT_ONCE)
         async with asyncio.TaskGroup() as notices:
             with self._system.connect() as connection:
+                connection.execute("SELECT set_config('application_name', %s, false)", (BANK,))
                 while not self._end.is_set():
                     for event_id, payment_id in connection.execute(PAY).fetchall():
                         body = msgspec.json.encode({"eventId": event_id, "paymentId": payment_id})
@@ -73,7 +78,7 @@ class Bank:
         notice = request("POST", "/api/payments/test/notices", signed, body=body)
         for _ in range(TRIES_MAX):
             async with turn:
-                status, answer = await answer_of(self._gateway, notice)
+                status, answer = await answer_of(next(self._gateways), notice)
             if status == 200:
                 return
             self.sent_again[f"{status} {answer[:200]!r}"] += 1

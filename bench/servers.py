@@ -31,6 +31,7 @@ from db.sealing.keyring import Keyring, use
 ROOT = Path(__file__).parent.parent
 READY_SECONDS_MAX = 120.0
 STOP_SECONDS_MAX = 20.0
+WORKER = "worker"
 PORTS = (18_000, 31_999)
 _CPUCLOCK_SCHED = 2
 """With a process' id, the kernel's name of the clock of its processor time (`clock_getcpuclockid`)."""
@@ -179,7 +180,7 @@ class System:
 
     def worker(self, **environ: str) -> Program:
         """``admitone worker``: a process a lane, one for housekeeping, one for cron."""
-        program = self.start("worker", "admitone", "worker", environ=environ)
+        program = self.start(WORKER, "admitone", "worker", environ=environ)
         with self.redis() as client:
             until = time.monotonic() + READY_SECONDS_MAX
             while not next(client.scan_iter(match="booking:alive:lane-*", count=1000), None):
@@ -188,9 +189,16 @@ class System:
                 time.sleep(0.05)
         return program
 
-    def uses(self) -> dict[str, Use]:
-        """CPU and memory by program, Postgres and Valkey included."""
+    def uses(self, *, splits: bool = False) -> dict[str, Use]:
+        """CPU and memory by program, Postgres and Valkey included; ``splits``: the worker's by its processes."""
         found = {program.name: program.use() for program in self.programs if program.process.poll() is None}
+        for program in self.programs:
+            if splits and program.name == WORKER and program.name in found:
+                del found[program.name]
+                for process in program.family:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        name = WORKER if process.pid == program.process.pid else f"{WORKER}-{process.name()}"
+                        found[name] = sum_use([process])
         for server in (self.postgres, self.valkey):
             if server.pid is not None:
                 parent = psutil.Process(server.pid)

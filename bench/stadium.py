@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import fans, picture, report
-from bench.bank import Bank
+from bench.bank import BANK, Bank
 from bench.client import ask, request
 from bench.processes import Apart
 from bench.profiling import Profile, busiest_child
@@ -39,6 +39,8 @@ FANS_OF_A_PROCESS = 14_000
 ARRIVE_SECONDS_MAX = 900.0
 SALE_SECONDS_MAX = 900.0
 SAMPLE_SECONDS = 1.0
+PROVIDER = "admitone-test-provider"
+"""How Postgres lists the test provider's connection."""
 PROFILE_AFTER_SECONDS, PROFILE_SECONDS = 3.0, 8.0
 STEPS = ("claim", "reserve", "checkout", "purchase")
 HONEST = frozenset(
@@ -96,7 +98,7 @@ class Timeline:
         self.samples: list[dict[str, Any]] = []
 
     def _uses(self) -> dict[str, Use]:
-        found = self._system.uses()
+        found = self._system.uses(splits=True)
         for number, crowd in enumerate(self._crowds):
             try:
                 found[f"fans-{number}"] = sum_use([psutil.Process(crowd.process.pid)])
@@ -234,7 +236,7 @@ def run(
     say(f"{fans_count:,} fans arrived in {arrived_seconds:.0f} s; the doors open")
 
     timeline = Timeline(system, steward, crowds, say)
-    bank = None if payment_ms is None else Bank(system, addresses[0])
+    bank = None if payment_ms is None else Bank(system, addresses)
     go.set()
     doors_wall = time.time()
     doors = timeline.began = time.perf_counter()
@@ -249,7 +251,9 @@ def run(
         if profile and not profiles and time.perf_counter() - doors > PROFILE_AFTER_SECONDS:
             for what, pid in (("gateway", programs[0].process.pid), ("worker", busiest_child(worker.process.pid))):
                 profiles.append(Profile(pid, system.folder, PROFILE_SECONDS, name=what))
+    provider_seconds = 0.0
     if bank is not None:
+        provider_seconds = _cpu_seconds_of_connections(system, BANK, PROVIDER)
         bank.close()
         say(f"notices that the bank sent again: {dict(bank.sent_again) or 'none'}")
     for one in profiles:
@@ -275,6 +279,7 @@ def run(
             "paymentMs": payment_ms,
             "arrivedSeconds": round(arrived_seconds, 1),
         },
+        provider_seconds,
         name,
         dict(on),
     )
@@ -290,6 +295,7 @@ def _conclude(
     doors: float,
     doors_wall: float,
     options: dict[str, Any],
+    provider_seconds: float,
     name: str,
     on: dict[str, object],
 ) -> dict[str, Any]:
@@ -352,6 +358,7 @@ def _conclude(
         "calledToTicketSeconds": _spread(journeys),
         "cpuSeconds": _cpu_seconds(timeline),
         "cpuMillisecondsAFan": _cpu_a_fan(timeline, len(bought)),
+        "ofPostgresTheProvidersMilliseconds": round(provider_seconds * 1000 / max(len(bought), 1), 2),
         "timeline": {
             "ticketsSold": [2 * count for count in bought_by_second],
             "fansCalled": called_by_second,
@@ -384,6 +391,15 @@ def _totals(load: Load, step: str) -> dict[str, Any]:
 def _spread(values: Sequence[float]) -> dict[str, float]:
     ordered = sorted(values)
     return {name: round(percentile(ordered, share), 2) for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0))}
+
+
+def _cpu_seconds_of_connections(system: System, *names: str) -> float:
+    """What Postgres' processes for these connections have used since they were made."""
+    with system.connect() as connection:
+        listed = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = ANY (%s)", (list(names),)
+        ).fetchall()
+    return sum_use([psutil.Process(pid) for (pid,) in listed]).cpu_seconds
 
 
 def _cpu_seconds(timeline: Timeline) -> dict[str, float]:
@@ -448,6 +464,13 @@ def _print(console: Console, result: dict[str, Any]) -> None:
     console.print(f"CPU seconds after doors: {cpu}", highlight=False)
     cpu = ", ".join(f"{name} {spent}" for name, spent in result["cpuMillisecondsAFan"].items())
     console.print(f"CPU milliseconds for each fan: {cpu}", highlight=False)
+    of_provider = result["ofPostgresTheProvidersMilliseconds"]
+    if of_provider:
+        console.print(
+            f"Of Postgres' {of_provider} ms are the books of the test provider and the bank, which are elsewhere in "
+            "truth",
+            highlight=False,
+        )
     console.print(
         f"{result['seatsBooked']:,} seats sold {result['soldOutSeconds']} s after doors "
         f"({result['ticketsPerSecond']:.0f} tickets/s; aim {AIM_SECONDS} s, stretch {STRETCH_SECONDS} s); "

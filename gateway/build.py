@@ -201,7 +201,7 @@ def build_services(settings: GatewaySettings) -> Services:
             grace_seconds=settings.hold.grace_seconds,
             ticket_keys=ticket_keys,
         ),
-        payments=Payments(engine, settings.payment, settings.stripe, settings.site.secret),
+        payments=Payments(engine, desk.waiters, settings.payment, settings.stripe, settings.site.secret),
         tickets=tickets,
         check_in=CheckIn(settings.db.url, engine, halls, ticket_keys, settings.scan),
         halls=halls,

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from booking_lane import tracing
 from booking_lane.clients import plain_async_client
-from booking_lane.results import BatchNews, channel, decode_news
+from booking_lane.results import BatchNews, channel, decode_news, decode_opened, opened_channel
 from db.channels import database_of
 from db.lanes.maps import LANES_MAX
 from db.patience import Patience
@@ -125,6 +125,7 @@ def _listeners(services: Services) -> tuple[list[News], Keeper]:
         [services.halls.on_batch, services.desk.on_batch],
         span=_span_of_batch,
     )
+    opened = Topic([opened_channel(database_of(services.jobs))], decode_opened, [services.desk.waiters.on_opened])
     on_gap = functools.partial(_on_gap, services)
     following = RoomNews(
         services.line_redis, room, functools.partial(_watched, services), functools.partial(_on_followed, services)
@@ -132,11 +133,11 @@ def _listeners(services: Services) -> tuple[list[News], Keeper]:
     services.line_streams.on_watched(following.look_soon)
     urls = services.settings.redis
     if urls.one_server:
-        listeners = [_listener(urls.line, [room, lane], on_gap)]
+        listeners = [_listener(urls.line, [room, lane, opened], on_gap)]
     elif is_cluster(services.line_redis):
-        return [_listener(urls.jobs, [lane], on_gap)], functools.partial(following.keep, None, on_gap)
+        return [_listener(urls.jobs, [lane, opened], on_gap)], functools.partial(following.keep, None, on_gap)
     else:
-        listeners = [_listener(urls.line, [room], on_gap), _listener(urls.jobs, [lane], on_gap)]
+        listeners = [_listener(urls.line, [room], on_gap), _listener(urls.jobs, [lane, opened], on_gap)]
     return listeners, functools.partial(following.keep, listeners[0], on_gap)
 
 

@@ -21,7 +21,7 @@ SELECT pg_advisory_xact_lock(%(space)s::bigint + e)
 READ_EVENTS: Final = f"""
 SELECT event_id, version, on_sale_at, currency, seats_per_fan_max, date, {sale_end()}, state, revision, payments,
        (SELECT ARRAY[r.network_limits_max, r.fan_unbought_max, r.waiting_list::int, r.offer_minutes, r.cancel_hours,
-                     r.cancel_fee_percent, r.cancel_fee_amount, r.payment_term_hours]
+                     r.cancel_fee_percent, r.cancel_fee_amount, r.payment_term_hours, r.payment_term_seats_max]
           FROM room r
          WHERE r.event_id = event.event_id /* of one event: AND r.event_id = @ */)
   FROM event
@@ -51,6 +51,7 @@ class EventRow:
     cancel_fee_percent: int = 0
     cancel_fee_amount: int = 0
     payment_term_hours: int = 0
+    payment_term_seats_max: int = 0
 
 
 def event_row(row: Sequence[Any]) -> EventRow:

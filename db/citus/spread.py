@@ -16,8 +16,14 @@ WALKED: Final = (
     "db.payments.cashier.USE_HINTS",
     "db.payments.cashier.TAKE_PAYMENTS",
     "db.payments.cashier.TAKE_REFUNDS",
+    "db.payments.cashier.NOTE_OPENED",
+    "db.payments.cashier.NOTE_CAPTURED",
+    "db.payments.cashier.NOTE_CLOSED",
+    "db.payments.cashier.NOTE_LATER",
 )
-"""A cluster is asked which events have such work, and then runs the form for one event on each (`db.citus.walking`)."""
+"""A cluster is asked which events have such work, and then runs the form for one event on each (`db.citus.walking`).
+Notes say their events themselves (`workers.payments.notes`).
+"""
 
 SPREAD: Final = {
     "Its work may be at any event. It runs each second or more seldom, in the background.": (

@@ -59,21 +59,23 @@ class DueRefund(NamedTuple):
 
 
 USE_HINTS: Final[LiteralString] = """
-WITH used AS (
-    DELETE FROM payment_hint
-     WHERE (payment_id, event_id) IN (SELECT payment_id, event_id
-                                        FROM payment_hint
-                                       WHERE true /* of one event: AND event_id = @ */
-                                       ORDER BY at
-                                       LIMIT %(rows_max)s
-                                         FOR UPDATE SKIP LOCKED)
-       /* of one event: AND event_id = @ */
-    RETURNING event_id, payment_id, at_provider
+WITH hinted AS MATERIALIZED (
+    SELECT h.event_id, h.payment_id, h.at_provider
+      FROM payment_hint h
+      JOIN payment q ON q.event_id = h.event_id AND q.payment_id = h.payment_id /* of one event: AND q.event_id = @ */
+     WHERE true /* of one event: AND h.event_id = @ */
+     ORDER BY h.at
+     LIMIT %(rows_max)s
+       FOR UPDATE SKIP LOCKED
+), used AS (
+    DELETE FROM payment_hint h
+     USING hinted
+     WHERE h.event_id = hinted.event_id AND h.payment_id = hinted.payment_id /* of one event: AND h.event_id = @ */
 )
 UPDATE payment p
-   SET due_at = now(), at_provider = p.at_provider OR used.at_provider
-  FROM used
- WHERE p.event_id = used.event_id AND p.payment_id = used.payment_id AND p.state IN ('new', 'open', 'failed')
+   SET due_at = now(), at_provider = p.at_provider OR hinted.at_provider
+  FROM hinted
+ WHERE p.event_id = hinted.event_id AND p.payment_id = hinted.payment_id AND p.state IN ('new', 'open', 'failed')
        /* of one event: AND p.event_id = @ */
 """
 _EVENTS_WITH_HINTS: Final[LiteralString] = """
@@ -113,48 +115,77 @@ SELECT event_id FROM payment WHERE due_at <= now() GROUP BY event_id ORDER BY mi
 PAYMENTS: Final = Work(TAKE_PAYMENTS, _EVENTS_WITH_PAYMENTS)
 """Takes payments for a time, after which another cashier takes those whose cashier died."""
 
-NOTE_OPENED: Final[LiteralString] = """
-WITH clock AS MATERIALIZED (SELECT now() AS now, now() + make_interval(secs => %(look_seconds)s) AS later)
-UPDATE payment
-   SET state = CASE WHEN state = 'new' THEN 'open' ELSE state END, provider_ref = %(provider_ref)s,
-       client_secret = %(client_secret)s, pay_href = %(pay_href)s, tries = 0, error = '',
-       due_at = CASE WHEN due_at = %(taken_until)s THEN least(expires_at, clock.later) ELSE due_at END
-  FROM clock
- WHERE payment.event_id = %(event_id)s AND payment_id = %(payment_id)s AND state IN ('new', 'open')
-   AND (provider_ref IS NULL OR provider_ref = %(provider_ref)s OR %(pay_href)s::text IS NOT NULL)
+_NAMED: Final[LiteralString] = """named AS MATERIALIZED (
+    SELECT k.*, now() AS now, now() + make_interval(secs => k.wait_seconds) AS later
+      FROM json_to_recordset(%(rows)s)
+           AS k (event_id bigint, payment_id uuid, wait_seconds float8, provider_ref text, client_secret text,
+                 pay_href text, taken_until timestamptz, amount bigint, currency text, error text, is_fault boolean)
+      JOIN payment q
+        ON q.event_id = k.event_id AND q.payment_id = k.payment_id /* of one event: AND q.event_id = @ */
+       FOR UPDATE OF q SKIP LOCKED
+)"""
+"""The payments that a note is of. One that a batch has locked is noted in a later turn: the cashier, which has locked
+others by then, waits for no batch, so that neither waits for the other.
 """
+_NOTED: Final[LiteralString] = """
+SELECT k.payment_id, n.payment_id IS NOT NULL
+  FROM named k
+  LEFT JOIN noted n ON n.payment_id = k.payment_id
+"""
+
+NOTE_OPENED: Final[LiteralString] = f"""
+WITH {_NAMED}, noted AS (
+    UPDATE payment p
+       SET state = CASE WHEN p.state = 'new' THEN 'open' ELSE p.state END, provider_ref = k.provider_ref,
+           client_secret = k.client_secret, pay_href = k.pay_href, tries = 0, error = '',
+           due_at = CASE WHEN p.due_at = k.taken_until THEN least(p.expires_at, k.later) ELSE p.due_at END
+      FROM named k
+     WHERE p.event_id = k.event_id AND p.payment_id = k.payment_id AND p.state IN ('new', 'open')
+       AND (p.provider_ref IS NULL OR p.provider_ref = k.provider_ref OR k.pay_href IS NOT NULL)
+           /* of one event: AND p.event_id = @ */
+    RETURNING p.payment_id
+)
+{_NOTED}"""  # noqa: S608 - of constants alone
 """A late answer does not take the place of the provider's own page."""
 
-NOTE_CAPTURED: Final[LiteralString] = """
-UPDATE payment
-   SET captured_amount = %(amount)s, captured_currency = %(currency)s, captured_at = now(),
-       error = '', due_at = now() + make_interval(secs => %(again_seconds)s)
- WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND captured_at IS NULL
-   AND state IN ('new', 'open', 'failed')
-"""
+NOTE_CAPTURED: Final[LiteralString] = f"""
+WITH {_NAMED}, noted AS (
+    UPDATE payment p
+       SET captured_amount = k.amount, captured_currency = k.currency, captured_at = k.now, error = '',
+           due_at = k.later
+      FROM named k
+     WHERE p.event_id = k.event_id AND p.payment_id = k.payment_id AND p.captured_at IS NULL
+       AND p.state IN ('new', 'open', 'failed') /* of one event: AND p.event_id = @ */
+    RETURNING p.payment_id
+)
+{_NOTED}"""  # noqa: S608 - of constants alone
 
-NOTE_CLOSED: Final[LiteralString] = """
-WITH clock AS MATERIALIZED (SELECT now() AS now, now() + make_interval(secs => %(again_seconds)s) AS later)
-UPDATE payment
-   SET closed_at = coalesce(closed_at, clock.now), error = '',
-       due_at = CASE WHEN state IN ('new', 'open') THEN clock.later END
-  FROM clock
- WHERE payment.event_id = %(event_id)s AND payment_id = %(payment_id)s AND captured_at IS NULL
-   AND (provider_ref IS NULL OR %(provider_ref)s::text IS NULL OR provider_ref = %(provider_ref)s)
-   AND NOT (at_provider AND pay_href IS NULL AND state <> 'failed' AND expires_at > clock.now)
-RETURNING payment_id
-"""
+NOTE_CLOSED: Final[LiteralString] = f"""
+WITH {_NAMED}, noted AS (
+    UPDATE payment p
+       SET closed_at = coalesce(p.closed_at, k.now), error = '',
+           due_at = CASE WHEN p.state IN ('new', 'open') THEN k.later END
+      FROM named k
+     WHERE p.event_id = k.event_id AND p.payment_id = k.payment_id AND p.captured_at IS NULL
+       AND (p.provider_ref IS NULL OR k.provider_ref IS NULL OR p.provider_ref = k.provider_ref)
+       AND NOT (p.at_provider AND p.pay_href IS NULL AND p.state <> 'failed' AND p.expires_at > k.now)
+           /* of one event: AND p.event_id = @ */
+    RETURNING p.payment_id
+)
+{_NOTED}"""  # noqa: S608 - of constants alone
 """What was closed to open the provider's own page in its place is not the end of the payment."""
 
-NOTE_LATER: Final[LiteralString] = """
-WITH clock AS MATERIALIZED (SELECT now() AS now, now() + make_interval(secs => %(wait_seconds)s) AS later)
-UPDATE payment
-   SET due_at = least(clock.later, CASE WHEN expires_at > clock.now THEN expires_at END),
-       error = %(error)s, tries = CASE WHEN %(is_fault)s THEN tries ELSE 0 END
-  FROM clock
- WHERE payment.event_id = %(event_id)s AND payment_id = %(payment_id)s AND state IN ('new', 'open', 'failed')
-   AND due_at = %(taken_until)s
-"""
+NOTE_LATER: Final[LiteralString] = f"""
+WITH {_NAMED}, noted AS (
+    UPDATE payment p
+       SET due_at = least(k.later, CASE WHEN p.expires_at > k.now THEN p.expires_at END),
+           error = k.error, tries = CASE WHEN k.is_fault THEN p.tries ELSE 0 END
+      FROM named k
+     WHERE p.event_id = k.event_id AND p.payment_id = k.payment_id AND p.state IN ('new', 'open', 'failed')
+       AND p.due_at = k.taken_until /* of one event: AND p.event_id = @ */
+    RETURNING p.payment_id
+)
+{_NOTED}"""  # noqa: S608 - of constants alone
 """Where there was a hint meanwhile, the payment stays due."""
 
 TAKE_REFUNDS: Final[LiteralString] = """

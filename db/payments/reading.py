@@ -15,17 +15,12 @@ READ_PAYMENT: Final[LiteralString] = f"""
 SELECT p.event_id, p.payment_id, p.reservation_id, p.user_id, p.provider, p.state, p.amount, p.currency, p.expires_at,
        p.client_secret, p.captured_at IS NOT NULL, p.purchase_id, p.pay_href,
        p.error = '{AT_THE_BANK}', p.processing_at IS NOT NULL,
-       r.ticket_type_ids, r.row_numbers, r.seat_numbers, r.amounts
+       r.ticket_type_ids, r.row_numbers, r.seat_numbers, r.amounts,
+       (SELECT j.command_id FROM payment_job j WHERE j.payment_id = p.payment_id AND j.event_id = p.event_id LIMIT 1)
   FROM payment p
   JOIN reservation r ON r.reservation_id = p.reservation_id AND r.event_id = p.event_id
  WHERE p.payment_id = %(payment_id)s
 """  # noqa: S608 - of constants alone
-
-IS_OPEN: Final[LiteralString] = """
-SELECT state = 'open'
-  FROM payment
- WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s
-"""
 
 AT_BANKS_OF_FAN: Final[LiteralString] = """
 SELECT payment_id
@@ -45,7 +40,8 @@ SELECT j.event_id, j.payment_id, j.user_id, j.body_hash
 class PaymentSeen(NamedTuple):
     """A payment as its fan sees it; ``client_secret`` is sealed. The seats are the hold's, as three arrays, and
     ``amounts`` what each costs without a voucher. ``pay_href`` is the provider's own page, where it is open.
-    ``is_processing``: a bank works on it, for the event's payment term.
+    ``is_processing``: a bank works on it, for the event's payment term. ``job_id`` is that of a checkout that waits
+    for it.
     """
 
     event_id: int
@@ -67,6 +63,7 @@ class PaymentSeen(NamedTuple):
     row_numbers: list[int]
     seat_numbers: list[int]
     amounts: list[int]
+    job_id: uuid.UUID | None
 
     @property
     def can_be_paid(self) -> bool:
@@ -90,12 +87,6 @@ async def read_payment(connection: AsyncConnection, payment_id: uuid.UUID) -> Pa
     """The payment of that id; None if there is none."""
     row = (await connection.exec_driver_sql(READ_PAYMENT, {"payment_id": payment_id})).one_or_none()
     return None if row is None else PaymentSeen._make(row)
-
-
-async def is_payment_open(connection: AsyncConnection, event_id: int, payment_id: uuid.UUID) -> bool:
-    """Whether the provider knows the payment, which is not settled yet."""
-    row = (await connection.exec_driver_sql(IS_OPEN, {"event_id": event_id, "payment_id": payment_id})).one_or_none()
-    return row is not None and bool(row[0])
 
 
 async def at_banks_of_fan(connection: AsyncConnection, user_id: int, payments_max: int) -> list[uuid.UUID]:

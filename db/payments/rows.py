@@ -99,6 +99,18 @@ SELECT {_COLUMNS}
 """  # noqa: S608 - of constants alone
 """Of each hold the payment that is under way."""
 
+READ_KEPT_SEATS: Final = """
+SELECT p.event_id, sum(cardinality(r.seat_numbers))::bigint
+  FROM payment p
+  JOIN reservation r ON r.event_id = p.event_id AND r.reservation_id = p.reservation_id
+ WHERE p.event_id = ANY (%(event_ids)s::bigint[]) AND p.due_at IS NOT NULL AND p.state = 'open'
+   AND p.processing_at IS NOT NULL
+ GROUP BY p.event_id
+"""
+"""The seats of each event that are kept for banks that take days. Payments under way are due at some time, and found by
+that.
+"""
+
 READ_JOBS: Final = """
 SELECT j.payment_id, j.command_id, j.user_id, j.body_hash, c.outcome::text
   FROM json_to_recordset(%(rows)s)

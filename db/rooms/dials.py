@@ -224,6 +224,14 @@ class RoomDials:
             most=480,
         ),
     ] = 0
+    payment_term_seats_max: Annotated[
+        int,
+        Dial(
+            meaning="how many seats at a time are kept so for such fans; 0: any number",
+            unit="seats",
+            most=1_000_000,
+        ),
+    ] = 0
 
 
 def _dials() -> dict[str, Dial]:

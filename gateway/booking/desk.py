@@ -28,7 +28,7 @@ from booking_lane.lane import Lane, queue_name
 from booking_lane.results import BatchNews, JobRecord, decode_record, encode_record, job_key
 from booking_lane.settings import LaneSettings
 from booking_lane.waiters import Waiters
-from db.payments.reading import is_payment_open, job_awaiting
+from db.payments.reading import job_awaiting
 from db.tables.booking import BookingCommand
 from gateway.booking.lanes import SiteLanes
 from gateway.wire.problems import ProblemError
@@ -41,10 +41,10 @@ LOST_SECONDS: Final = 1.0
 CLAIM_SECONDS: Final = 60
 FIGURES_SECONDS: Final = 1.0
 NEW_PAYMENT_WAIT_SECONDS: Final = 2.0
-"""A wait for a job that waits for a payment ends after so long while the provider does not know the payment yet: the
-client of a provider's own form needs the secret soon."""
+"""A request waits so long at most for the provider to open a payment: its fan can be led to the page meanwhile."""
 OPEN_PAYMENT_WAIT_SECONDS: Final = 10.0
-"""And so long from then on. Hundreds of fans are at their banks at a time, and each look of theirs costs a gateway."""
+"""And so long for the end of one that is open, of which the client may have missed the secret. Hundreds of fans are at
+their banks at a time, and each look of theirs costs a gateway."""
 READINGS_KEPT: Final = 61
 HAND_OVER_SHARE: Final = 0.5
 """A command waits for its event to be handed over for this share of its deadline; its lane has the rest."""
@@ -321,9 +321,13 @@ class Desk:
             if wait_seconds > 0:
                 # An outcome shows that the lane took the command, so of `taken` only a refusal matters.
                 taken.add_done_callback(partial(_pass_refusal, outcome))
+                until = time.monotonic() + wait_seconds
                 record = await tracing.tracer.waiting(self.waiters.wait(outcome, wait_seconds))
                 if record is not None:
                     _refuse_reuse(record, command.body_hash)
+                    if record.payment_id is not None and not record.body:
+                        # So that the fan can pay with what this request answers.
+                        await self._until_open(record.payment_id, until - time.monotonic())
                     return record
             await taken
             return None
@@ -351,16 +355,32 @@ class Desk:
                 return record
             if record.payment_id is not None:
                 self.waiters.know_payment(command_id)
-                wait_seconds = min(wait_seconds, await self._payment_wait_seconds(record.event_id, record.payment_id))
+                if await self._until_open(record.payment_id, wait_seconds, outcome):
+                    return outcome.result() if outcome.done() and outcome.result() else record
+                wait_seconds = min(wait_seconds, OPEN_PAYMENT_WAIT_SECONDS)
             return await tracing.tracer.waiting(self.waiters.wait(outcome, wait_seconds)) or record
         finally:
             if outcome is not None:
                 self.waiters.forget(command_id, outcome)
 
-    async def _payment_wait_seconds(self, event_id: int, payment_id: uuid.UUID) -> float:
-        async with self._engine.connect() as connection:
-            is_open = await is_payment_open(connection, event_id, payment_id)
-        return OPEN_PAYMENT_WAIT_SECONDS if is_open else NEW_PAYMENT_WAIT_SECONDS
+    async def _until_open(
+        self, payment_id: uuid.UUID, wait_seconds: float, *others: asyncio.Future[JobRecord | None]
+    ) -> bool:
+        """Wait until the fan can pay, or one of the others is done, `NEW_PAYMENT_WAIT_SECONDS` at most. False if the
+        fan could pay already.
+        """
+        opened = self.waiters.expect(payment_id)
+        try:
+            if await self.waiters.opened(payment_id) is not None:
+                return False
+            await asyncio.wait(
+                (opened, *others),
+                timeout=max(0.0, min(wait_seconds, NEW_PAYMENT_WAIT_SECONDS)),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            return True
+        finally:
+            self.waiters.forget(payment_id, opened)
 
     async def recorded(self, command_id: uuid.UUID) -> JobRecord | None:
         """The outcome that Postgres recorded of a command, or the payment that it waits for; None if there is none."""

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import time
 import uuid
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from booking_lane.results import JobRecord
+from booking_lane.waiters import Waiters
+from db.gathering import Gathering
+from db.ids import first_id_of
 from db.payments import intents
 from db.payments.cashier import HINT, HINT_AT_PROVIDER
-from db.payments.reading import JobAwaiting, PaymentSeen, at_banks_of_fan, job_awaiting, read_payment
+from db.payments.reading import PaymentSeen, at_banks_of_fan, read_payment
 from db.payments.states import MOLLIE, STRIPE, TEST, PaymentState
 from db.sealing.keyring import SealedField, keyring
 from gateway.contract.booking import PaymentStep
@@ -21,17 +28,28 @@ from payments.settings import PaymentSettings, StripeSettings
 
 EVENT_MAX: Final = 2**53
 LISTED_MAX: Final = 20
+NEW_SECONDS_MAX: Final = 5.0
+"""A payment that is younger, and that Redis does not know to be open, is not open yet, and Postgres is not asked."""
+OPENED_KEPT_SECONDS: Final = 600
+_EPOCH: Final = dt.datetime.fromtimestamp(0, dt.UTC)
 
 
 class Payments:
     """Reads payments and hints at news of them.
 
     Args:
+        waiters: know which payments are open.
         secret: the site's, which signs the test provider's notices, and the addresses of Mollie's.
     """
 
-    def __init__(self, engine: AsyncEngine, settings: PaymentSettings, stripe: StripeSettings, secret: str) -> None:
+    def __init__(
+        self, engine: AsyncEngine, waiters: Waiters, settings: PaymentSettings, stripe: StripeSettings, secret: str
+    ) -> None:
         self._engine = engine
+        self._waiters = waiters
+        self._hints: Gathering[tuple[int, uuid.UUID], None] = Gathering(
+            self._hint_all, lambda: ProblemError("unavailable"), under_way_max=1
+        )
         self._settings = settings
         self._stripe = stripe
         self._secret = secret
@@ -49,17 +67,30 @@ class Payments:
         async with self._engine.connect() as connection:
             return await at_banks_of_fan(connection, user_id, LISTED_MAX)
 
-    async def awaited_by(self, command_id: uuid.UUID) -> JobAwaiting | None:
-        """The payment that a checkout waits for; None if it is no such checkout."""
-        async with self._engine.connect() as connection:
-            return await job_awaiting(connection, command_id)
+    async def step(self, record: JobRecord) -> PaymentStep | None:
+        """What a fan does to pay what the job waits for; None once there is nothing to do. Redis says it, and Postgres
+        of what Redis has lost.
+        """
+        payment_id = record.payment_id
+        assert payment_id is not None
+        sealed = await self._waiters.opened(payment_id)
+        is_new = payment_id >= first_id_of(time.time() - NEW_SECONDS_MAX)
+        if not record.payment_until_us or (sealed is None and not is_new):
+            return await self._step_of_row(payment_id)
+        return PaymentStep(
+            href=below(f"/pay/{payment_id}"),
+            client_secret=(sealed and _opened_secret(sealed)) or None,
+            expires_at=_EPOCH + dt.timedelta(microseconds=record.payment_until_us),
+            processing=record.is_processing,
+        )
 
-    async def step(self, payment_id: uuid.UUID) -> PaymentStep | None:
-        """What a fan does to pay; None once there is nothing to do."""
+    async def _step_of_row(self, payment_id: uuid.UUID) -> PaymentStep | None:
         payment = await self.seen(payment_id)
         if payment is None or not payment.is_under_way:
             return None
         is_open = payment.state == PaymentState.OPEN
+        if is_open:
+            await self._waiters.keep_opened(payment_id, payment.client_secret or "", OPENED_KEPT_SECONDS)
         return PaymentStep(
             href=below(f"/pay/{payment_id}"),
             client_secret=(self.secret_of(payment) or None) if is_open else None,
@@ -69,12 +100,18 @@ class Payments:
 
     def secret_of(self, payment: PaymentSeen) -> str:
         """What lets the fan's browser pay."""
-        return keyring().open(SealedField.PAYMENT_SECRET, payment.client_secret or "")
+        return _opened_secret(payment.client_secret or "")
 
     async def hint(self, event_id: int, payment_id: uuid.UUID) -> None:
-        """There may be news of the payment."""
+        """There may be news of the payment. Hints that come meanwhile share the next transaction."""
+        await self._hints.ask((event_id, payment_id))
+
+    async def _hint_all(self, named: Sequence[tuple[int, uuid.UUID]]) -> list[None]:
+        # Every gateway writes them in one order, so that none waits for another that waits for it.
+        rows = [{"event_id": event_id, "payment_id": payment_id} for event_id, payment_id in sorted(set(named))]
         async with self._engine.begin() as connection:
-            await connection.exec_driver_sql(HINT, {"event_id": event_id, "payment_id": payment_id})
+            await connection.exec_driver_sql(HINT, rows)
+        return [None] * len(named)
 
     async def go_there(self, event_id: int, payment_id: uuid.UUID) -> None:
         """The fan wants to pay on the provider's own page."""
@@ -123,3 +160,7 @@ class Payments:
         which = {"event_id": payment.event_id, "payment_id": payment.payment_id}
         async with self._engine.begin() as connection:
             await connection.exec_driver_sql(intents.DECLINE_INTENT, which)
+
+
+def _opened_secret(sealed: str) -> str:
+    return keyring().open(SealedField.PAYMENT_SECRET, sealed)

@@ -1324,6 +1324,7 @@ export type RoomAnswer = {
   cancelFeePercent: number;
   cancelFeeAmount: number;
   paymentTermHours: number;
+  paymentTermSeatsMax: number;
   eventId: number;
   name: string;
   venue: string;

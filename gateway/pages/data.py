@@ -486,7 +486,15 @@ class PagesFromServices:
             client_secret=self._services.payments.secret_of(found) if stage == "open" else "",
             href=found.pay_href or "",
             discount=sum(found.amounts) - found.amount,
+            job_id=found.job_id,
         )
+
+    async def payment_with_news(
+        self, request: AnyRequest, user_id: int, payment: PaymentView, wait_seconds: float
+    ) -> PaymentView | None:
+        if payment.job_id is not None:
+            await self._services.desk.job(payment.job_id, wait_seconds)
+        return await self.payment(request, user_id, payment.payment_id)
 
     async def payments_at_banks(self, request: AnyRequest, user_id: int) -> Sequence[PaymentView]:
         found = [await self.payment(request, user_id, one) for one in await self._services.payments.at_banks(user_id)]

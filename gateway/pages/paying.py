@@ -22,13 +22,15 @@ Pages = NamedDependency[SkipValidation[PageData]]
 STRIPE_SCRIPT: Final = "https://js.stripe.com/endive/stripe.js"
 """Of the same release as the interface that our library of Stripe speaks."""
 NUMBER_CHARS_MAX: Final = 5
+NEWS_SECONDS_MAX: Final = 3.0
+"""A page that waits for news of a payment is answered with them, or after so long."""
 AGAIN_SECONDS: Final = 1
-"""A page that waits for news of a payment asks for it again after so long."""
+"""And is asked for again after so long."""
 TOLD: Final = "told"
 """The fan has said what becomes of the payment, or came back from the provider, and the page waits for what comes of
 it. The parameter counts how often it was looked at.
 """
-TOLD_MAX: Final = 20
+TOLD_MAX: Final = 6
 """After so many times the page lets the fan pay again: who came back may have turned round."""
 THERE: Final = "there"
 """The fan wants to pay on the provider's own page, and this page waits until it is open."""
@@ -44,13 +46,16 @@ async def pay_page(request: Request[Any, Any, Any], pages: Pages, payment_id: uu
     """Pay what a checkout waits for; or what came of it."""
     user_id = pages.visitor(request).user_id
     payment = None if user_id is None else await pages.payment(request, user_id, payment_id)
-    if payment is None:
+    if user_id is None or payment is None:
         raise NotFoundException
+    told = _number(request.query_params.get(TOLD, ""))
+    has_told = 0 < told < TOLD_MAX
+    if payment.stage == "waiting" or (payment.stage == "open" and has_told):
+        payment = await pages.payment_with_news(request, user_id, payment, NEWS_SECONDS_MAX) or payment
     if payment.purchase_id is not None:
         return _to(f"purchases/{payment.purchase_id}")
-    told = _number(request.query_params.get(TOLD, ""))
     again = ""
-    if payment.stage == "open" and 0 < told < TOLD_MAX:
+    if payment.stage == "open" and has_told:
         # The cashier has not heard of it yet, and nobody is to press twice.
         payment = dataclasses.replace(payment, stage="waiting")
         again = f"; url={prefix()}/pay/{payment_id}?{TOLD}={told + 1}"

@@ -391,7 +391,8 @@ class JoinRefusedError(Exception):
 class PaymentView:
     """A payment. ``stage``: ``open`` (the fan can pay), ``waiting``, ``processing`` (a bank takes days), ``returned``
     or ``failed``; with a ``purchase_id`` it is over. ``client_secret`` is for the provider's script, ``href`` its own
-    page; one of them is empty, or both. ``discount`` is what a voucher lowers the seats' amounts by.
+    page; one of them is empty, or both. ``discount`` is what a voucher lowers the seats' amounts by. ``job_id`` is that
+    of a checkout that waits for the payment.
     """
 
     payment_id: uuid.UUID
@@ -406,6 +407,7 @@ class PaymentView:
     client_secret: str
     href: str
     discount: int
+    job_id: uuid.UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -541,6 +543,11 @@ class PageData(Protocol):
 
     async def payment(self, request: Request[Any, Any, Any], user_id: int, payment_id: uuid.UUID) -> PaymentView | None:
         """The fan's own payment; None for somebody else's."""
+
+    async def payment_with_news(
+        self, request: Request[Any, Any, Any], user_id: int, payment: PaymentView, wait_seconds: float
+    ) -> PaymentView | None:
+        """The payment again, once the checkout that waits for it has news, or after so long."""
 
     async def payments_at_banks(self, request: Request[Any, Any, Any], user_id: int) -> Sequence[PaymentView]:
         """The fan's own payments that banks take days for."""

@@ -141,7 +141,7 @@ async def _finished(services: Services, command_id: uuid.UUID, record: JobRecord
     """A job's answer: its recorded body, with what the event's hall plan calls its seats."""
     outcome = b'{"status":"queued"}'
     if record.payment_id is not None and not record.body:
-        step = await services.payments.step(record.payment_id)
+        step = await services.payments.step(record)
         if step is not None:
             outcome = b'{"status":"queued","payment":%s}' % msgspec.json.encode(step)
     if record.body:
@@ -158,8 +158,7 @@ async def answer_of(services: Services, booked: Booked) -> Response[bytes]:
     if record is not None and record.body:
         return await _finished(services, command_id, record)
     href = below(f"/api/jobs/{command_id}")
-    payment_id = None if record is None else record.payment_id
-    step = None if payment_id is None else await services.payments.step(payment_id)
+    step = None if record is None or record.payment_id is None else await services.payments.step(record)
     body = msgspec.json.encode(JobAccepted(job_id=command_id, status="queued", href=href, payment=step))
     return Answer(body, status_code=202, headers={b"location": href.encode()})
 

@@ -218,7 +218,9 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Awaiting(msgspec.Struct, frozen=True, array_like=True):
-    """A checkout whose outcome comes with its payment."""
+    """A checkout whose outcome comes with its payment. ``payment_until_us`` is the payment's end in Unix microseconds,
+    and ``is_processing``: a bank works on it, for the event's payment term.
+    """
 
     command_id: uuid.UUID
     event_id: int
@@ -226,6 +228,8 @@ class Awaiting(msgspec.Struct, frozen=True, array_like=True):
     kind: str
     body_hash: bytes
     payment_id: uuid.UUID
+    payment_until_us: int = 0
+    is_processing: bool = False
 
 
 KINDS: Final[Mapping[type[Command], str]] = {

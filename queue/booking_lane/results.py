@@ -19,7 +19,8 @@ class JobRecord(msgspec.Struct, frozen=True, array_like=True):
     """The record of a job in Redis. ``body`` is the outcome's JSON, and empty while the job is queued.
 
     ``queued`` is False while an Idempotency-Key is only claimed, and Redis has no job for it yet. ``trace`` is the
-    ``traceparent`` of the batch, if it is traced. ``payment_id``: the job waits for this payment.
+    ``traceparent`` of the batch, if it is traced. ``payment_id``: the job waits for this payment, which ends at
+    ``payment_until_us`` (Unix microseconds; 0: not known here); ``is_processing``: a bank works on it.
     """
 
     user_id: int
@@ -30,6 +31,8 @@ class JobRecord(msgspec.Struct, frozen=True, array_like=True):
     body: bytes = b""
     trace: str = ""
     payment_id: uuid.UUID | None = None
+    payment_until_us: int = 0
+    is_processing: bool = False
 
 
 class SeatChange(msgspec.Struct, frozen=True, array_like=True):
@@ -86,6 +89,7 @@ _encode = msgspec.msgpack.Encoder().encode
 encode_record = _encode
 decode_record = msgspec.msgpack.Decoder(JobRecord).decode
 decode_news = msgspec.msgpack.Decoder(BatchNews).decode
+decode_opened = msgspec.msgpack.Decoder(tuple[uuid.UUID, ...]).decode
 _decode_told = msgspec.json.Decoder(_Told).decode
 
 
@@ -113,9 +117,33 @@ def keep(pipe: Any, records: Mapping[uuid.UUID, JobRecord], ttl_seconds: int) ->
         pipe.eval(_KEEP, len(records), *keys, ttl_seconds, *map(encode_record, records.values()))
 
 
+def opened_key(payment_id: uuid.UUID) -> str:
+    """The key of a payment that its provider has opened: what lets the fan's browser pay, sealed."""
+    return f"payment:{payment_id.hex}"
+
+
+def opened_channel(database: int = 0) -> str:
+    """The channel of payments that fans can pay from now on, at the site in that database of its Redis."""
+    return channel_of("payments:opened", database)
+
+
+def publish_opened(client: redis.Redis, opened: Mapping[uuid.UUID, str], ttl_seconds: int) -> None:
+    """Write and tell that fans can pay these now. The sealed secrets are given by the payments' ids.
+
+    Raises:
+        redis.RedisError: Redis did not take it. Gateways read Postgres then.
+    """
+    with client.pipeline(transaction=False) as pipe:
+        for payment_id, secret in opened.items():
+            pipe.set(opened_key(payment_id), secret, ex=ttl_seconds)
+        pipe.publish(opened_channel(database_of(client)), _encode(tuple(opened)))
+        pipe.execute()
+
+
 def record_of_awaiting(one: Awaiting, trace: str = "") -> JobRecord:
     """The record of a job that waits for its payment."""
-    return JobRecord(one.user_id, one.event_id, one.kind, one.body_hash, True, b"", trace, one.payment_id)
+    payment = (one.payment_id, one.payment_until_us, one.is_processing)
+    return JobRecord(one.user_id, one.event_id, one.kind, one.body_hash, True, b"", trace, *payment)
 
 
 def publish(

@@ -9,7 +9,7 @@ from typing import Final, cast
 import redis.asyncio
 
 from booking_lane.commands import Awaiting, Outcome
-from booking_lane.results import JobRecord, decode_record, job_key, record_of_awaiting
+from booking_lane.results import JobRecord, decode_record, job_key, opened_key, record_of_awaiting
 
 REREAD_MAX: Final = 500
 """At most this many keys are read in one round trip."""
@@ -50,6 +50,21 @@ class Waiters:
         if not futures:
             del self._waiting[command_id]
             self._know_payment.discard(command_id)
+
+    async def opened(self, payment_id: uuid.UUID) -> str | None:
+        """What lets the fan's browser pay, sealed; None where the payment is not known to be open."""
+        value = await self._client.get(opened_key(payment_id))
+        return None if value is None else cast(bytes, value).decode()
+
+    async def keep_opened(self, payment_id: uuid.UUID, secret: str, seconds: int) -> None:
+        """Have Redis know a payment that it has forgotten, unless it has learnt of it anew meanwhile."""
+        await self._client.set(opened_key(payment_id), secret, nx=True, ex=seconds)
+
+    def on_opened(self, payment_ids: tuple[uuid.UUID, ...]) -> None:
+        """Wake the requests that wait for these payments to be open: they `expect` the payment's id."""
+        for payment_id in payment_ids:
+            for future in self._waiting.pop(payment_id, ()):
+                _end(future)
 
     def know_payment(self, command_id: uuid.UUID) -> None:
         """Those who wait for this job know that it waits for a payment: only its outcome is news to them."""

@@ -6,12 +6,13 @@ import asyncio
 import datetime as dt
 import hmac
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, LiteralString
 
 import psycopg
 
 from db.connections import primary
+from db.gathering import Gathering
 from db.payments import intents as sql
 from db.payments.states import TEST
 from payments.provider import (
@@ -25,6 +26,8 @@ from payments.provider import (
 )
 
 CONNECT_SECONDS = 3
+
+_Asked = tuple[LiteralString, dict[str, object]]
 
 
 async def no_fault(_: str) -> None:
@@ -57,6 +60,9 @@ class TestProvider:
         self._fault = fault
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._connecting = asyncio.Lock()
+        self._asked: Gathering[_Asked, tuple[Any, ...] | None] = Gathering(
+            self._ask_all, lambda: ProviderAwayError("given up"), under_way_max=1
+        )
 
     async def open(self, ask: PaymentAsk) -> Opened:
         await self._run("open", sql.OPEN_INTENT, ask)
@@ -105,7 +111,9 @@ class TestProvider:
             return Answer(Standing.CAPTURED, amount, currency, refunded)
         return Answer(Standing.OPEN if state == "open" else Standing.CLOSED)
 
-    async def _run(self, call: str, statement: str, ask: PaymentAsk, **further: object) -> tuple[Any, ...] | None:
+    async def _run(
+        self, call: str, statement: LiteralString, ask: PaymentAsk, **further: object
+    ) -> tuple[Any, ...] | None:
         await self._fault(call)
         if self._delay_ms:
             await asyncio.sleep(self._delay_ms / 1000)
@@ -117,18 +125,27 @@ class TestProvider:
             **further,
         }
         try:
-            connection = await self._connected()
-            cursor = await connection.execute(statement, named)
-            row = await cursor.fetchone() if cursor.description else None
+            row = await self._asked.ask((statement, named))
         except (psycopg.Error, OSError) as error:
             raise ProviderAwayError(str(error)) from error
         await self._fault(f"{call}_done")
         return row
 
+    async def _ask_all(self, asked: Sequence[_Asked]) -> list[tuple[Any, ...] | None]:
+        """Calls that come at a time share a round trip: a provider elsewhere answers them side by side."""
+        connection = await self._connected()
+        async with connection.pipeline():
+            cursors = [await connection.execute(statement, named, prepare=True) for statement, named in asked]
+        return [await cursor.fetchone() if cursor.description else None for cursor in cursors]
+
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
         async with self._connecting:
             if self._connection is None or self._connection.closed:
+                # Its books reach the disk before ours: what we write later is flushed after it.
                 self._connection = await primary.connect_async(
-                    self._database_url, "admitone-test-provider", connect_seconds=CONNECT_SECONDS
+                    self._database_url,
+                    "admitone-test-provider",
+                    connect_seconds=CONNECT_SECONDS,
+                    session={"synchronous_commit": "off"},
                 )
             return self._connection

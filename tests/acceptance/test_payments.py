@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
+import psycopg
 import pytest
+import redis
 
+from booking_lane.results import opened_key
 from payments.notices import test_signature as signature_of_notice
 from tests.acceptance.conftest import Site
 from tests.client import Answer, Fan
@@ -34,7 +37,7 @@ ENVIRON = {
     **stripe_server.ENVIRON,
 }
 NOTICES = "/api/payments/test/notices"
-A1, A2, A3 = (1, 1, 1), (1, 1, 2), (1, 1, 3)
+A1, A2, A3, A4 = (1, 1, 1), (1, 1, 2), (1, 1, 3), (1, 1, 4)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -112,6 +115,7 @@ def test_a_fan_pays_on_our_page_and_has_the_tickets(site: Site, event_id: int) -
     assert stranger.job(job["jobId"]).code == "unknown_job"
     paid = page(fan, payment["href"], "pay")
     assert (paid.status, paid.headers["Location"]) == (303, f"{payment['href']}?told=1")
+    assert page(fan, paid.headers["Location"]).headers["Location"].startswith("/purchases/"), "one page waits for all"
     purchase = ended(fan, event_id, job["jobId"]).result
     assert purchase["totalAmount"] == 4900
     fan.note("checkout", event_id, ended(fan, event_id, again.json["jobId"]))
@@ -167,6 +171,23 @@ def test_a_declined_payment_fails_and_can_be_tried_again(site: Site, event_id: i
     assert second["href"] != payment["href"]
     page(fan, second["href"], "pay")
     assert ended(fan, event_id, again.json["jobId"]).result["totalAmount"] == 4900
+
+
+def test_looks_at_a_paying_job_read_no_postgres_while_redis_knows(site: Site, event_id: int) -> None:
+    fan, job = to_pay(site, event_id, A4)
+    assert job["payment"]["clientSecret"], "the checkout waited until the fan can pay"
+    with psycopg.connect(site.database_url) as connection:
+        connection.execute("LOCK TABLE payment, payment_job IN ACCESS EXCLUSIVE MODE")
+        assert fan.job(job["jobId"]).json["payment"] == job["payment"]
+        assert fan.job(job["jobId"], wait="0.5").json["payment"] == job["payment"]
+    payment_id = uuid.UUID(job["payment"]["href"].rsplit("/", 1)[1])
+    with redis.Redis.from_url(site.redis_url) as client:
+        assert client.delete(opened_key(payment_id)) == 1
+        assert fan.job(job["jobId"]).json["payment"]["clientSecret"] is None, "a young payment is not open yet"
+        assert step(fan, job["jobId"]) == job["payment"], "an older one may have been forgotten, and Postgres says"
+        assert client.exists(opened_key(payment_id)) == 1
+    page(fan, job["payment"]["href"], "pay")
+    assert ended(fan, event_id, job["jobId"]).result["totalAmount"] == 4900
 
 
 def test_a_webhook_alone_is_enough_and_others_signatures_are_refused(site: Site, event_id: int) -> None:

@@ -78,6 +78,7 @@ class Changes:
     new_payments: list[Payment] = field(default_factory=list)
     payments: dict[uuid.UUID, Payment] = field(default_factory=dict)
     payment_jobs: list[tuple[Payment, PaymentJob]] = field(default_factory=list)
+    kept: list[Payment] = field(default_factory=list)
     refunds: list[NewRefund] = field(default_factory=list)
     settled: list[tuple[int, PaymentJob, Result | dict[str, Any]]] = field(default_factory=list)
 
@@ -114,6 +115,7 @@ class Book:
         list_ends: the last entry made in an event's waiting list.
         lists_begun: ticket types in whose list somebody has entered.
         networks_waiting: how many entries of a network wait without a proof.
+        kept_seats: how many seats of an event are kept for banks that take days.
         payments: payments that end in this batch; payments_of_holds: those under way, by their holds.
     """
 
@@ -134,6 +136,7 @@ class Book:
     networks: dict[int, NetworkCounts] = field(default_factory=dict)
     bought_unproven: dict[int, int] = field(default_factory=dict)
     large_holds: dict[int, dict[str, int]] = field(default_factory=dict)
+    kept_seats: Counter[int] = field(default_factory=Counter)
     fans: set[tuple[int, int]] = field(default_factory=set)
     turns: dict[tuple[int, int], Turns] = field(default_factory=dict)
     entries: dict[tuple[int, int], Entry] = field(default_factory=dict)

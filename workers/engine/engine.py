@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import logging
 import time
 import uuid
@@ -27,7 +28,7 @@ from db.connections import primary
 from db.connections.pooled import PooledConnection
 from db.connections.urls import leads_to_citus
 from db.patience import Trouble, trouble_of
-from db.payments.rows import PaymentJob
+from db.payments.rows import Payment, PaymentJob
 from workers.engine.awaits import AwaitsPayment
 from workers.engine.book import Book
 from workers.engine.commands import decide
@@ -48,6 +49,7 @@ RECONNECT_PAUSE_SECONDS_MAX = 1.0
 CONFLICTS_MAX = 20
 PLANS_SECONDS_MAX = 1.0
 CONNECT_SECONDS = 3
+_EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
 
 _SESSION = {
     "timezone": "UTC",
@@ -346,7 +348,10 @@ class Engine:
                 try:
                     answers.append((command, command.event_id, self._answer(book, command, now_ms)))
                 except AwaitsPayment as awaits:
-                    awaiting.append(_awaiting(command, awaits.payment_id))
+                    payment = book.payments[awaits.payment_id]
+                    awaiting.append(_awaiting(command, KINDS[type(command)], payment))
+        for payment in book.changes.kept:
+            awaiting += [_awaiting(job, KINDS[Checkout], payment) for job in payment.jobs if job.outcome is None]
         if book.turns:
             make_offers(book)
         repeated = []
@@ -397,14 +402,16 @@ def _connection_classes() -> _Classes:
     return {"connection_class": TracedConnection, "pooled_class": TracedPooledConnection}
 
 
-def _awaiting(command: Command, payment_id: uuid.UUID) -> Awaiting:
+def _awaiting(waits: Command | PaymentJob, kind: str, payment: Payment) -> Awaiting:
     return Awaiting(
-        command_id=command.command_id,
-        event_id=command.event_id,
-        user_id=command.user_id,
-        kind=KINDS[type(command)],
-        body_hash=command.body_hash,
-        payment_id=payment_id,
+        command_id=waits.command_id,
+        event_id=payment.event_id,
+        user_id=waits.user_id,
+        kind=kind,
+        body_hash=waits.body_hash,
+        payment_id=payment.payment_id,
+        payment_until_us=(payment.expires_at - _EPOCH) // dt.timedelta(microseconds=1),
+        is_processing=payment.processing_at is not None,
     )
 
 

@@ -25,6 +25,7 @@ class Needs:
         vouchers: (event_id, hash) of vouchers.
         bought_unproven: event ids of which the seats bought without a proof are counted, from all networks.
         large_holds: event ids of which the large holds without a proof are counted, by network.
+        kept: event ids of which the seats that are kept for banks are counted.
         waiting_fans: (event_id, user_id) of fans whose entries in the waiting list are read.
         waiting_types: (event_id, ticket_type_id) in whose list somebody may enter.
         waiting_networks: (event_id, network) of which the waiting entries are counted.
@@ -41,6 +42,7 @@ class Needs:
     vouchers: set[tuple[int, bytes]] = field(default_factory=set)
     bought_unproven: set[int] = field(default_factory=set)
     large_holds: set[int] = field(default_factory=set)
+    kept: set[int] = field(default_factory=set)
     waiting_fans: set[tuple[int, int]] = field(default_factory=set)
     waiting_types: set[tuple[int, int]] = field(default_factory=set)
     waiting_networks: set[tuple[int, str]] = field(default_factory=set)

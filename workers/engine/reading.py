@@ -131,6 +131,9 @@ def _read_rows(
                 event_ids=sorted(needs.large_holds),
                 grace_seconds=book.settings.grace_seconds,
             )
+        kept_seats: Iterable[tuple[Any, ...]] = ()
+        if needs.kept:
+            kept_seats = run(connection, payments.READ_KEPT_SEATS, event_ids=sorted(needs.kept))
         entry_rows = read_rows(
             connection,
             entries.READ_ENTRIES_OF_FANS,
@@ -182,6 +185,7 @@ def _read_rows(
     book.free_rows = {key: rows for key, rows in book.free_rows.items() if key[0] not in book.lapsed}
     _put_networks(book, versions, map(conduct.NetworkRow._make, networks), kept_networks.now())
     book.bought_unproven |= dict(bought_unproven)
+    book.kept_seats.update(dict(kept_seats))
     for event_id, network, network_seats in large_holds:
         book.large_holds.setdefault(event_id, {})[network] = network_seats
     book.fans = needs.fans

@@ -15,13 +15,15 @@ import dataclasses
 import logging
 import os
 import signal
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+import uuid
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
 import redis
 
 from booking_lane.commands import UNSTAMPED, Confirm, Fail, Keep, Stamp, command_id_new
+from booking_lane.results import publish_opened
 from booking_lane.settings import LaneSettings
 from db.citus.walking import execute
 from db.connections import primary
@@ -45,6 +47,7 @@ from payments.provider import (
 )
 from payments.settings import PaymentSettings
 from workers.payments.invoicing import Invoicing
+from workers.payments.notes import Notes
 from workers.payments.reconciling import reconcile_if_due
 from workers.payments.sending import Sending
 
@@ -52,8 +55,8 @@ logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS: Final = 3
 TURN_SECONDS: Final = 0.1
-TURN_SECONDS_MIN: Final = 0.02
-"""From one turn to the next. Each asks Postgres four times, so that a hundred payments a second share their turns."""
+TURN_SECONDS_MIN: Final = 0.05
+"""From one turn to the next. What is noted in one is one transaction, so that many payments share what it costs."""
 HINTS_IN_ONE_TURN_MAX: Final = 1000
 AWAY_PAUSE_SECONDS: Final = 1.0
 CANCELLED_EVENTS_SECONDS: Final = 1.0
@@ -64,9 +67,17 @@ ERROR_CHARS_MAX: Final = 200
 TRIES_DOUBLED_MAX: Final = 16
 RECONCILE_LOOK_SECONDS: Final = 30.0
 RECONCILE_HOURS: Final = 72
-_SESSION: Final = {"timezone": "UTC", "statement_timeout": 10_000}
+_SESSION: Final = {
+    "timezone": "UTC",
+    "statement_timeout": 10_000,
+    # Every statement reaches a few rows by key, and the tables may have been empty when it was planned.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
 
 Connection = psycopg.AsyncConnection[Any]
+Called = TypeVar("Called")
 
 
 class Cashier:
@@ -94,12 +105,15 @@ class Cashier:
         self._settings = settings
         self._providers = providers
         self._probe = probe
+        self._jobs = jobs
+        self._lane = lane
         self._sending = Sending(jobs, lane)
         self._invoicing = Invoicing(database_url, invoices, probe)
         self._connection: Connection | None = None
         self._wake = asyncio.Event()
-        self._connecting = asyncio.Lock()
+        self._notes = Notes(self._is_citus, on_note=self._wake.set)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._opened_now: dict[uuid.UUID, str] = {}
         self._events_at = float("-inf")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -131,13 +145,19 @@ class Cashier:
             await self._end()
 
     async def _end(self) -> None:
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=STOP_SECONDS_MAX)
+        until = asyncio.get_running_loop().time() + STOP_SECONDS_MAX
+        while self._tasks and asyncio.get_running_loop().time() < until:
+            await asyncio.wait(self._tasks, timeout=TURN_SECONDS_MIN)
+            try:
+                await self._write_notes(await self._connected())
+            except (psycopg.Error, OSError) as error:
+                logger.warning("what came of payments is noted by the next cashier: %s", error)
+                break
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
-            await self._sending.leave()
+            await self._sending.leave(at_once=True)
         except redis.RedisError as error:
             logger.warning("what came of payments is sent by the next cashier: %s", error)
         await self._disconnect()
@@ -145,12 +165,11 @@ class Cashier:
             await provider.end()
 
     async def _connected(self) -> Connection:
-        async with self._connecting:
-            if self._connection is None or self._connection.closed:
-                self._connection = await primary.connect_async(
-                    self._database_url, "admitone-cashier", connect_seconds=CONNECT_SECONDS, session=_SESSION
-                )
-            return self._connection
+        if self._connection is None or self._connection.closed:
+            self._connection = await primary.connect_async(
+                self._database_url, "admitone-cashier", connect_seconds=CONNECT_SECONDS, session=_SESSION
+            )
+        return self._connection
 
     async def _disconnect(self) -> None:
         if self._connection is not None:
@@ -159,27 +178,53 @@ class Cashier:
 
     async def _turn(self) -> None:
         connection = await self._connected()
+        await self._write_notes(connection)
         await self._refund_cancelled_events(connection)
-        await execute(connection, sql.HINTS, {"rows_max": HINTS_IN_ONE_TURN_MAX}, is_citus=self._is_citus)
-        for take, row_type, work in (
-            (sql.PAYMENTS, sql.DuePayment, self._attend),
-            (sql.REFUNDS, sql.DueRefund, self._refund),
-        ):
-            free = self._settings.at_once_max - len(self._tasks)
-            if free <= 0:
-                break
-            # What is taken is due again when two calls must be over.
-            lease = {"rows_max": free, "lease_seconds": 2 * self._settings.call_seconds + self._settings.again_seconds}
-            taken = await execute(connection, take, lease, is_citus=self._is_citus)
-            rows = [row for one in taken for row in await one.fetchall()]
-            if rows:
-                self._probe("pay_taken")
-            for row in rows:
-                task = asyncio.create_task(self._guarded(work, row_type._make(row)))
-                self._tasks.add(task)
-                task.add_done_callback(self._done)
+        free = self._settings.at_once_max - len(self._tasks) + self._notes.waiting
+        payments, refunds = await self._taken(connection, max(0, free))
+        if payments or refunds:
+            self._probe("pay_taken")
+        for payment in payments:
+            self._begin(self._attend, payment)
+        for refund in refunds:
+            self._begin(self._refund, refund)
         if await self._sending.leave():
             self._probe("pay_sent")
+
+    def _begin(self, work: Callable[[Any], Any], due: sql.DuePayment | sql.DueRefund) -> None:
+        task = asyncio.create_task(self._guarded(work, due))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    async def _write_notes(self, connection: Connection) -> None:
+        """Write what came of calls, tell of payments that fans can pay now, and let the calls' tasks go on."""
+        if not await self._notes.write(connection):
+            return
+        # The tasks of these notes go on, and say what is to be told and sent.
+        await asyncio.sleep(0)
+        opened, self._opened_now = self._opened_now, {}
+        if opened:
+            try:
+                await asyncio.to_thread(publish_opened, self._jobs, opened, self._lane.result_ttl_seconds)
+            except redis.RedisError as error:
+                logger.warning("gateways read Postgres for payments that are open: %s", error)
+
+    async def _taken(self, connection: Connection, free: int) -> tuple[list[sql.DuePayment], list[sql.DueRefund]]:
+        """What is due, ``free`` of it at most, after what hints make due; in one transaction, except on a cluster."""
+        hints = {"rows_max": HINTS_IN_ONE_TURN_MAX}
+        # What is taken is due again when two calls must be over.
+        lease = {"rows_max": free, "lease_seconds": 2 * self._settings.call_seconds + self._settings.again_seconds}
+        due = ((sql.HINTS, hints), (sql.PAYMENTS, lease), (sql.REFUNDS, lease))
+        async with contextlib.AsyncExitStack() as opened:
+            if not self._is_citus:
+                # What is executed in one pipeline is one round trip and one transaction.
+                await opened.enter_async_context(connection.pipeline())
+            done = [await execute(connection, work, which, is_citus=self._is_citus) for work, which in due]
+        _, payments, refunds = done
+        return (
+            [sql.DuePayment._make(row) for cursor in payments for row in await cursor.fetchall()],
+            [sql.DueRefund._make(row) for cursor in refunds for row in await cursor.fetchall()],
+        )
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -211,7 +256,7 @@ class Cashier:
             await self._later(due, f"this site has no provider {due.provider}")
             return
         try:
-            answer = await self._called(self._ask_provider(provider, due))
+            answer = await self._ask_provider(provider, due)
         except ProviderAwayError as error:
             await self._later(due, f"no answer: {error}")
             return
@@ -232,7 +277,7 @@ class Cashier:
                     due,
                     amount=answer.amount,
                     currency=answer.currency,
-                    again_seconds=self._settings.again_seconds,
+                    wait_seconds=self._settings.again_seconds,
                 )
                 self._probe("pay_captured")
                 self._confirm(due)
@@ -261,39 +306,42 @@ class Cashier:
         )
         if due.provider_ref is None:
             # One that was opened by a cashier that died is the same one, asked for once more.
-            opened = await provider.open(ask)
+            opened = await self._called(provider.open(ask))
             await self._opened(due, opened)
             if not due.is_over:
                 return None
             ask = dataclasses.replace(ask, provider_ref=opened.provider_ref)
         elif due.goes_there and not due.is_over:
             with contextlib.suppress(AlreadySettledError):
-                await self._opened(due, await provider.open_there(ask))
+                await self._opened(due, await self._called(provider.open_there(ask)))
                 return None
         if due.is_over:
-            return await provider.close(ask)
-        answer = await provider.look(ask)
+            return await self._called(provider.close(ask))
+        answer = await self._called(provider.look(ask))
         if due.is_processing and answer.standing is Standing.OPEN:
             # The bank refused, days after the fan has gone. Nobody is to pay by another method then.
-            return await provider.close(ask)
+            return await self._called(provider.close(ask))
         return answer
 
     async def _opened(self, due: sql.DuePayment, opened: Opened) -> None:
         self._probe("pay_opened")
-        await self._note(
+        secret = keyring().seal(SealedField.PAYMENT_SECRET, opened.client_secret)
+        noted = await self._note(
             sql.NOTE_OPENED,
             due,
             provider_ref=opened.provider_ref,
-            client_secret=keyring().seal(SealedField.PAYMENT_SECRET, opened.client_secret),
+            client_secret=secret,
             pay_href=opened.href or None,
-            look_seconds=self._settings.look_seconds,
+            wait_seconds=self._settings.look_seconds,
             taken_until=due.taken_until,
         )
+        if noted:
+            self._opened_now[due.payment_id] = secret
         self._probe("pay_noted")
 
-    async def _called(self, call: Any) -> Any:
+    async def _called(self, call: Coroutine[Any, Any, Called]) -> Called:
         try:
-            # Opening and closing are two calls; a list of refunds and a refund too.
+            # Closing may be two calls; a list of refunds and a refund are.
             return await asyncio.wait_for(call, 2 * self._settings.call_seconds)
         except TimeoutError:
             raise ProviderAwayError("no answer in time") from None
@@ -324,7 +372,7 @@ class Cashier:
 
     async def _close(self, due: sql.DuePayment) -> None:
         noted = await self._note(
-            sql.NOTE_CLOSED, due, again_seconds=self._settings.again_seconds, provider_ref=due.provider_ref
+            sql.NOTE_CLOSED, due, wait_seconds=self._settings.again_seconds, provider_ref=due.provider_ref
         )
         if not noted:
             return
@@ -356,13 +404,13 @@ class Cashier:
         doubled: float = 2 ** min(max(0, tries - 1), TRIES_DOUBLED_MAX)
         return min(self._settings.retry_first_seconds * doubled, self._settings.retry_seconds_max)
 
-    async def _note(self, statement: str, due: sql.DuePayment | sql.DueRefund, **values: object) -> int:
-        """Run a statement about this payment or refund; how many rows it changed."""
-        connection = await self._connected()
-        which = {"event_id": due.event_id, "payment_id": due.payment_id}
-        if isinstance(due, sql.DueRefund):
-            which["refund_id"] = due.refund_id
-        return (await connection.execute(statement, {**which, **values}, prepare=True)).rowcount
+    async def _note(self, statement: LiteralString, due: sql.DuePayment, **values: object) -> bool:
+        """Write a note of this payment together with those of others; whether it changed the payment."""
+        return await self._notes.add(statement, {"event_id": due.event_id, "payment_id": due.payment_id, **values})
+
+    async def _note_refund(self, statement: LiteralString, due: sql.DueRefund, **values: object) -> bool:
+        which = {"event_id": due.event_id, "refund_id": due.refund_id}
+        return await self._notes.add(statement, {**which, **values}, is_alone=True)
 
     # -- refunds
 
@@ -384,7 +432,7 @@ class Cashier:
             state = RefundState.DEAD
         if state is RefundState.DEAD:
             logger.error("refund %s of payment %s is given up: %s", due.refund_id, due.payment_id, error)
-        await self._note(
+        await self._note_refund(
             sql.NOTE_REFUND,
             due,
             state=state,
@@ -405,7 +453,7 @@ class Cashier:
             cause=due.cause,
         )
         statement, parameters = insert_news_after(sql.NOTE_REFUND_DONE, OutboxKind.REFUND_MADE, news)
-        await self._note(statement, due, provider_ref=reference, **parameters)
+        await self._note_refund(statement, due, provider_ref=reference, **parameters)
 
     # -- the providers' books
 

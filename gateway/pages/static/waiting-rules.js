@@ -9,7 +9,14 @@ import { count } from "./text.js";
 
 const LOOK_MS = 10_000;
 const NUMBERS =
-  /** @type {const} */ (["offerMinutes", "cancelHours", "cancelFeePercent", "cancelFeeAmount", "paymentTermHours"]);
+  /** @type {const} */ ([
+    "offerMinutes",
+    "cancelHours",
+    "cancelFeePercent",
+    "cancelFeeAmount",
+    "paymentTermHours",
+    "paymentTermSeatsMax",
+  ]);
 const eventId = $("rules").dataset.event;
 const room = `/api/ops/rooms/${eventId}`;
 const form = formOf("rules-form");

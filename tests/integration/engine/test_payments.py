@@ -265,6 +265,9 @@ def await_bank(till: Till, hours: int, *seats: tuple[int, int, int]) -> tuple[uu
 def test_a_bank_that_takes_days_has_the_events_term_and_no_more(till: Till) -> None:
     hold, payment = await_bank(till, 72, A1)
     row = till.hold_row(hold)
+    (told_again,) = till.engine.apply([keep(till.event, FAN, payment, hold)]).awaiting
+    until_us = round(row["expires_at"].timestamp() * 1e6)
+    assert (told_again.is_processing, told_again.payment_until_us) == (True, until_us), "the checkout is told"
     assert row["expires_at"] > row["created_at"] + dt.timedelta(hours=71)
     assert till.row(payment)["expires_at"] == row["expires_at"]
     before = till.books.everything()
@@ -312,6 +315,25 @@ def test_no_seat_is_kept_for_a_bank_without_a_term_nor_after_the_sale(till: Till
     till.engine.apply([keep(till.event, FAN, payment, hold)])
     (sale,) = till.books.rows("SELECT off_sale_at FROM event WHERE event_id = %s", till.event)
     assert till.hold_row(hold)["expires_at"] == sale["off_sale_at"]
+
+
+def test_banks_keep_so_many_seats_of_an_event_and_no_more(till: Till) -> None:
+    """A fan who never pays keeps seats for days, so the operator's number bounds what all of them keep."""
+    set_most = "UPDATE room SET payment_term_seats_max = %s WHERE event_id = %s"
+    till.books.connection.execute(set_most, (2, till.event))
+    _, first = await_bank(till, 72, A1, A2)
+    assert till.row(first)["processing_at"] is not None
+    hold, beyond = await_bank(till, 72, A3)
+    row = till.hold_row(hold)
+    assert (till.row(beyond)["processing_at"], row["expires_at"] < row["created_at"] + dt.timedelta(hours=1)) == (
+        None,
+        True,
+    )
+    till.books.connection.execute(set_most, (3, till.event))
+    till.engine.apply([keep(till.event, FAN, beyond, hold)])
+    assert till.row(beyond)["processing_at"] is not None
+    refused = told(till.engine.apply([reserve(till.event, FAN, *[(1, 2, seat) for seat in range(1, 9)])]))
+    assert refused["problem"]["code"] == "limit_exceeded", "what is kept counts among the fan's seats"
 
 
 def test_what_was_paid_never_fails(till: Till) -> None:

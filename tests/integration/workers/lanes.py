@@ -96,7 +96,7 @@ class Lanes:
     def reached(self) -> int:
         """The id of the lane worker's process that stands at the point."""
         reached = self.folder / "reached"
-        await_true("the point is reached", lambda: reached.exists() and reached.read_text(), 10)
+        await_true("the point is reached", lambda: reached.exists() and reached.read_text(), 60)
         return int(reached.read_text())
 
     def kill_at(self, point: str) -> int:

@@ -118,6 +118,23 @@ async def test_who_knows_of_a_payment_is_woken_by_the_outcome_alone(waiters: Wai
     assert nothing_is_left(waiters)
 
 
+async def test_a_payment_that_is_open_wakes_who_awaits_it_and_stays_known(
+    waiters: Waiters, client: aioredis.Redis
+) -> None:
+    payment_id, other = uuid.uuid4(), uuid.uuid4()
+    awaiting = waiters.expect(payment_id)
+    waiters.on_opened((other,))
+    assert not awaiting.done()
+    waiters.on_opened((payment_id, other))
+    assert awaiting.done()
+    waiters.forget(payment_id, awaiting)
+    assert nothing_is_left(waiters)
+    assert await waiters.opened(payment_id) is None
+    await waiters.keep_opened(payment_id, "sealed", 60)
+    await waiters.keep_opened(payment_id, "an older one", 60)
+    assert await waiters.opened(payment_id) == "sealed"
+
+
 async def test_a_wait_ends_in_time_without_an_outcome(waiters: Waiters, client: aioredis.Redis) -> None:
     command_id = command_id_new()
     await client.set(job_key(command_id), encode_record(record()))
