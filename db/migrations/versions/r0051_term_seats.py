@@ -1,12 +1,12 @@
 """An event keeps so many seats at a time for fans whose banks take days, and no more.
 
-Revision ID: 0053
+Revision ID: 0051
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0053"
+revision = "0051"
 down_revision = "0050"
 branch_labels = None
 depends_on = None
