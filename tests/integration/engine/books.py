@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
@@ -14,12 +13,11 @@ from psycopg.rows import dict_row
 
 from booking_lane.commands import Command, Outcome, Sweep
 from booking_lane.settings import HoldSettings
-from db.connections.urls import with_citus
 from db.events.seed import EventPlan, RoomSeed
 from tests.factories import PRICES, make_event, one_type, plan_event
+from tests.integration.on_citus import with_citus
 from workers.engine.engine import Applied, Engine
 
-CITUS_URL = os.environ.get("CITUS_URL", "")
 HOLD_SECONDS = 600
 GRACE_SECONDS = 15
 ROWS, SEATS_PER_ROW = 20, 20
@@ -61,7 +59,7 @@ class Books:
 
     def engine(self, *, outage_seconds_max: int = 10, probe: Callable[[str], None] = lambda point: None) -> Engine:
         engine = Engine(
-            with_citus(self.database_url, is_citus=bool(CITUS_URL)),
+            with_citus(self.database_url),
             lambda: self.now_ms,
             HoldSettings(seconds=HOLD_SECONDS, grace_seconds=GRACE_SECONDS),
             outage_seconds_max=outage_seconds_max,

@@ -19,7 +19,6 @@ from booking_lane.clients import jobs_client
 from db.citus.distributing import distribute
 from db.citus.tables import DISTRIBUTED
 from db.connections import primary
-from db.connections.urls import with_citus
 from db.entries.entries import Scan, TicketKey, check_in
 from db.entries.outcomes import Outcome
 from db.ids import event_of_id
@@ -28,7 +27,8 @@ from db.payments import intents
 from db.payments.cashier import HINT
 from gateway.booking.reader import Reader
 from tests.citus import citus_url, nodes_of
-from tests.integration.engine.books import CITUS_URL, GRACE_SECONDS, Books, bodies, codes
+from tests.integration.engine.books import GRACE_SECONDS, Books, bodies, codes
+from tests.integration.on_citus import CITUS_URL, with_citus
 from tests.integration.workers.lanes import LANES, Lanes
 from tests.providers import smtp_server
 from tests.unit.booking_lane.asks import checkout, reserve
@@ -62,7 +62,7 @@ async def test_a_batch_of_two_events_is_booked_and_read_by_the_ids_of_its_purcha
     again = bodies(engine.apply(buys), *buys)
     assert [one["purchaseId"] for one in again] == [str(one) for one in bought]
 
-    reader = Reader(with_citus(books.database_url, is_citus=True), 1, GRACE_SECONDS, NoKeys())  # type: ignore[arg-type]
+    reader = Reader(with_citus(books.database_url), 1, GRACE_SECONDS, NoKeys())  # type: ignore[arg-type]
     await reader.open()
     try:
         for one in bought:

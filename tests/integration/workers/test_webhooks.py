@@ -28,6 +28,7 @@ from db.outbox.kinds import OutboxKind
 from db.rooms.steering import Ask, steer
 from db.webhooks import deliveries as delivered
 from db.webhooks import endpoints as webhooks
+from tests.integration import on_citus
 from tests.integration.engine.books import Books, connect
 from tests.integration.workers.receiver import Receiver, receiving
 from tests.services import ROOT
@@ -36,6 +37,8 @@ from workers.channels.dispatcher import Dispatcher
 from workers.channels.webhooks.channel import Webhooks, retry_wait_seconds
 from workers.channels.webhooks.post import Poster, WebhookMessage, body_of, headers_of
 from workers.channels.webhooks.settings import WebhookSettings
+
+database_url = on_citus.database_url
 
 CONFIG = WebhookSettings(connect_seconds=5, timeout_seconds=10, retry_first_seconds=0.05, retry_seconds_max=0.2)
 WAIT_SECONDS_MAX = 30.0
@@ -110,7 +113,7 @@ async def site(database_url: str) -> AsyncIterator[Site]:
 async def dispatching(site: Site, *, public_only: bool = False, **changes: Any) -> AsyncIterator[None]:
     stop = asyncio.Event()
     webhooks = Webhooks(msgspec.structs.replace(CONFIG, **changes), public_only=public_only)
-    task = asyncio.create_task(Dispatcher(site.books.database_url, [webhooks]).run(stop))
+    task = asyncio.create_task(Dispatcher(on_citus.with_citus(site.books.database_url), [webhooks]).run(stop))
     try:
         yield
         assert not task.done()

@@ -1,0 +1,146 @@
+"""From the last release to this one during a sale, as docs/running.md has it: no request fails, and nothing is lost."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.client import Client
+from tests.compose.engine import Engine
+from tests.compose.images import LAST_RELEASE
+from tests.compose.site import IMAGE, Site
+from tests.compose.test_compose import crowd, new_event, purchases, require_clean
+from tests.services import ROOT
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
+
+IMAGE_BEFORE: Final = "admitone:before"
+FANS_AT_ONCE: Final = 40
+FANS_AFTER: Final = 20
+
+
+def lines_of_the_guide() -> list[str]:
+    """The commands that docs/running.md has for an upgrade with Compose, but for the first, which gets the release."""
+    text = (ROOT / "docs" / "running.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", text.partition("## Ending and upgrading")[2], re.DOTALL)
+    first, *lines = (line.split("  #")[0].strip() for line in blocks[0].splitlines())
+    assert first == "git pull && docker compose build"
+    return lines
+
+
+@pytest.fixture(scope="module")
+def old_site(engine: Engine, tmp_path_factory: pytest.TempPathFactory, running: Callable[[Site], Site]) -> Site:
+    """The last release, running."""
+    archive = subprocess.run(["git", "-C", ROOT, "archive", LAST_RELEASE], capture_output=True, check=False)
+    if archive.returncode:
+        pytest.skip(f"This clone does not go back to the last release, commit {LAST_RELEASE}: git fetch --unshallow")
+    release = tmp_path_factory.mktemp("release")
+    with tarfile.open(fileobj=BytesIO(archive.stdout)) as packed:
+        packed.extractall(release, filter="data")
+    site = running(Site.prepare(engine, tmp_path_factory.mktemp("old-site"), source=release, image=IMAGE_BEFORE))
+    with site.phase("the last release's image"):
+        site.compose("build", seconds_max=600)
+    with site.phase("the last release is up"):
+        site.compose("up -d --wait")
+        site.await_ready()
+    return site
+
+
+@contextmanager
+def selling(site: Site, event_id: int, told: Path) -> Iterator[list[str]]:
+    """Send fans of the last release, one wave after the other; gives what each wave printed."""
+    told.chmod(0o777)
+    stopped, waves = threading.Event(), []
+    run = ("run", "--rm", "--network=host", "--volume", f"{told}:/told", IMAGE_BEFORE, "crowd", "--quiet")
+
+    def send() -> None:
+        while not stopped.is_set():
+            number = len(waves) + 1
+            answer = site.engine.attempt(
+                *(*run, "--url", site.url, "--event", str(event_id), "--fans", str(FANS_AT_ONCE), "--rate", "4"),
+                *("--duration", "240", "--seed", str(number), "--ledger", f"/told/{number}.jsonl"),
+            )
+            waves.append(f"exit code {answer.returncode}\n{answer.stdout}{answer.stderr}")
+
+    with ThreadPoolExecutor(1) as thread:
+        sending = thread.submit(send)
+        try:
+            yield waves
+        finally:
+            stopped.set()
+            sending.result()
+
+
+@contextmanager
+def asking(site: Site) -> Iterator[list[str]]:
+    """Ask for the list of events all the time; gives what failed."""
+    failed: list[str] = []
+    stopped = threading.Event()
+    client = Client(site.url)
+
+    def ask() -> None:
+        while not stopped.wait(0.05):
+            try:
+                answer = client.get("/api/events")
+            except (OSError, AssertionError) as error:
+                failed.append(repr(error))
+                continue
+            if answer.status != 200:
+                failed.append(f"{answer.status} {answer.content!r}")
+
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(ask)
+        try:
+            yield failed
+        finally:
+            stopped.set()
+            running.result()
+
+
+def test_an_upgrade_during_a_sale_fails_no_request_and_loses_nothing(old_site: Site, tmp_path: Path) -> None:
+    site, told = old_site, tmp_path / "told"
+    told.mkdir()
+    event_id = int(site.admitone("seed --stadium").split()[-1])
+    before = site.ids("gateway") + site.ids("worker")
+    site.take_files(ROOT, IMAGE)
+    with site.phase("this release's image"):
+        site.compose("build", seconds_max=600)
+    *rolling, rest = lines_of_the_guide()
+    with selling(site, event_id, told) as waves, asking(site) as failed:
+        time.sleep(5)
+        with site.phase("migrated, and rolled gateways and workers"):
+            site.typed("set -e\n" + "\n".join(rolling), seconds_max=600)
+        time.sleep(5)
+    assert failed == []
+    assert waves
+    for wave in waves:
+        assert wave.startswith("exit code 0\n"), wave
+        assert f"{FANS_AT_ONCE} purchases" in wave, wave
+    after = site.inspected("gateway", "worker")
+    assert {one["Config"]["Image"] for one in after.values()} == {IMAGE}
+    assert not set(before) & {one["Id"] for one in after.values()}
+    assert len(after) == len(before)
+
+    with site.phase("the proxy and the rest"):
+        site.typed(rest)
+        site.await_healthy()
+        site.await_ready()
+    ledger = tmp_path / "told.jsonl"
+    ledger.write_text("".join(file.read_text() for file in sorted(told.iterdir())))
+    bought = purchases(site)
+    assert bought == FANS_AT_ONCE * len(waves)
+    require_clean(site, ledger)
+    crowd(site, new_event(site), FANS_AFTER, ledger)
+    require_clean(site, ledger)
+    assert purchases(site) == bought + FANS_AFTER
