@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -105,8 +106,9 @@ class TlsPostgres:
         self._run("pg_ctl", "-D", self._folder / "data", "-l", self._folder / "log", "-w", "-t", SECONDS_MAX, "start")
 
     def stop(self) -> None:
-        """At once, as a machine does that fails."""
-        self._run("pg_ctl", "-D", self._folder / "data", "-w", "-m", "immediate", "stop")
+        """At once, as a machine does that fails; nothing where it is stopped already."""
+        if (self._folder / "data" / "postmaster.pid").exists():
+            self._run("pg_ctl", "-D", self._folder / "data", "-w", "-m", "immediate", "stop")
 
     def promote(self) -> None:
         self._run("pg_ctl", "-D", self._folder / "data", "-w", "promote")
@@ -118,11 +120,12 @@ class TlsPostgres:
         assert POSTGRES is not None
         answer = subprocess.run(
             [POSTGRES / program, *map(str, arguments)],
-            user=self._uid if service_account(Path("/none")).uid != 0 else None,
+            user=self._uid if os.geteuid() == 0 else None,
             cwd=self._folder,
+            # libpq looks for a client's certificate at home.
+            env={**os.environ, "HOME": str(self._folder)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             check=False,
         )
         assert answer.returncode == 0, answer.stderr.decode()
-

@@ -20,20 +20,18 @@ NO_EVENT_ID: Final = 0
 """The event of a message that is about none."""
 
 WRITE: Final[LiteralString] = """
-WITH k AS MATERIALIZED (
-    SELECT *
-      FROM json_to_recordset(%(rows)s)
-           AS r (event_id bigint, kind text, channel text, address text, address_hash bytea, user_id bigint, language text,
-                 dedup_key text, payload jsonb, urgency smallint, useful_seconds int)
-), told AS MATERIALIZED (
-    SELECT event_id FROM event WHERE event_id IN (SELECT event_id FROM k) AND rehearsal_of IS NULL
-)
 INSERT INTO message (event_id, message_id, kind, channel, address, address_hash, user_id, language, dedup_key, payload,
                      urgency, due_at, useful_until)
 SELECT k.event_id, gen_random_uuid(), k.kind, k.channel, k.address, k.address_hash, k.user_id, k.language, k.dedup_key,
        k.payload, k.urgency, clock_timestamp(), clock_timestamp() + make_interval(secs => k.useful_seconds)
-  FROM k
- WHERE k.event_id = 0 OR k.event_id IN (SELECT event_id FROM told)
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, kind text, channel text, address text, address_hash bytea, user_id bigint, language text,
+             dedup_key text, payload jsonb, urgency smallint, useful_seconds int)
+ WHERE k.event_id = 0
+    OR k.event_id IN (SELECT event_id
+                        FROM event
+                       WHERE event_id IN (SELECT event_id FROM json_to_recordset(%(rows)s) AS r (event_id bigint))
+                         AND rehearsal_of IS NULL)
     ON CONFLICT DO NOTHING
 """
 """Writes messages that are not written yet; of a rehearsal none."""

@@ -18,6 +18,8 @@ from db.tables.metadata import METADATA
 from tests.databases import Databases
 
 CITUS_URL: Final = os.environ.get("CITUS_URL", "")
+ENVIRON: Final = {"ADMITONE_DB_CITUS": "true"} if CITUS_URL else {}
+"""What a process of the product must be told."""
 _EMPTY: Final = sql.SQL("TRUNCATE {}").format(
     sql.SQL(", ").join(sql.Identifier(table.name) for table in METADATA.sorted_tables)
 )

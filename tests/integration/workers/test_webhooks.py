@@ -98,7 +98,7 @@ class Site:
 
 @pytest.fixture
 async def site(database_url: str) -> AsyncIterator[Site]:
-    engine = create_engine(database_url, 2)
+    engine = create_engine(on_citus.with_citus(database_url), 2)
     with connect(database_url) as connection:
         books = Books(database_url, connection, 0)
         books.event = books.event_new()
@@ -346,7 +346,7 @@ async def test_a_dispatcher_killed_between_answer_and_note_is_made_good(
         [sys.executable, "-m", "tests.integration.workers.webhook_entry"],
         log=log,
         folder=ROOT,
-        environ={**admitone_env, "ADMITONE_WEBHOOK_TIMEOUT_SECONDS": "1"},
+        environ={**admitone_env, **on_citus.ENVIRON, "ADMITONE_WEBHOOK_TIMEOUT_SECONDS": "1"},
     )
     await await_true("it died", lambda: process.poll() is not None)
     assert process.returncode == -signal.SIGKILL, last_lines(log, 40)
