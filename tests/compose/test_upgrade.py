@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tarfile
 import threading
@@ -19,23 +20,27 @@ import pytest
 from tests.client import Client
 from tests.compose.engine import Engine
 from tests.compose.images import LAST_RELEASE
-from tests.compose.site import IMAGE, Site
+from tests.compose.site import IMAGE, PLAIN, Site
 from tests.compose.test_compose import crowd, new_event, purchases, require_clean
 from tests.services import ROOT
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
 
 IMAGE_BEFORE: Final = "admitone:before"
+BEFORE: Final = "before.yaml"
 FANS_AT_ONCE: Final = 40
 FANS_AFTER: Final = 20
 
 
 def lines_of_the_guide() -> list[str]:
-    """The commands that docs/running.md has for an upgrade with Compose, but for the first, which gets the release."""
+    """The commands that docs/running.md has for an upgrade with Compose, but for those that get the release and choose
+    the Compose file.
+    """
     text = (ROOT / "docs" / "running.md").read_text()
     blocks = re.findall(r"```sh\n(.*?)```", text.partition("## Ending and upgrading")[2], re.DOTALL)
-    first, *lines = (line.split("  #")[0].strip() for line in blocks[0].splitlines())
-    assert first == "git pull && docker compose build"
+    get, choose, *lines = (line.split("  #")[0].strip() for line in blocks[0].splitlines())
+    assert get == f"cp compose.yaml {BEFORE} && git pull && docker compose build"
+    assert choose == f"export COMPOSE_FILE={BEFORE}"
     return lines
 
 
@@ -113,14 +118,15 @@ def test_an_upgrade_during_a_sale_fails_no_request_and_loses_nothing(old_site: S
     told.mkdir()
     event_id = int(site.admitone("seed --stadium").split()[-1])
     before = site.ids("gateway") + site.ids("worker")
+    shutil.copy(site.folder / "compose.yaml", site.folder / BEFORE)
     site.take_files(ROOT, IMAGE)
     with site.phase("this release's image"):
         site.compose("build", seconds_max=600)
-    *rolling, rest = lines_of_the_guide()
+    site.files = (BEFORE,)
     with selling(site, event_id, told) as waves, asking(site) as failed:
         time.sleep(5)
         with site.phase("migrated, and rolled gateways and workers"):
-            site.typed("set -e\n" + "\n".join(rolling), seconds_max=600)
+            site.typed("set -e\n" + "\n".join(lines_of_the_guide()), seconds_max=600)
         time.sleep(5)
     assert failed == []
     assert waves
@@ -132,8 +138,9 @@ def test_an_upgrade_during_a_sale_fails_no_request_and_loses_nothing(old_site: S
     assert not set(before) & {one["Id"] for one in after.values()}
     assert len(after) == len(before)
 
-    with site.phase("the proxy and the rest"):
-        site.typed(rest)
+    site.files = PLAIN
+    with site.phase("the rest of compose.yaml"):
+        site.compose("up --detach --wait")
         site.await_healthy()
         site.await_ready()
     ledger = tmp_path / "told.jsonl"
