@@ -9,6 +9,7 @@ from typing import Any, LiteralString
 
 import msgspec
 import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from booking_lane.commands import Command, Outcome, Sweep
@@ -100,17 +101,22 @@ class Books:
     def pass_time(self, seconds: float) -> None:
         """Make every hold, and what a bank works on, so much older."""
         older = dt.timedelta(seconds=seconds)
-        self.connection.execute(
-            "UPDATE reservation SET created_at = created_at - %s, expires_at = expires_at - %s,"
-            " lifetime_ends_at = lifetime_ends_at - %s, ended_at = ended_at - %s",
-            (older, older, older, older),
-        )
-        self.connection.execute("UPDATE seat SET held_until = held_until - %s WHERE held_until IS NOT NULL", (older,))
-        self.connection.execute(
-            "UPDATE payment SET processing_at = processing_at - %s, expires_at = expires_at - %s"
-            " WHERE processing_at IS NOT NULL AND state = 'open'",
-            (older, older),
-        )
+
+        def made(*columns: str) -> sql.Composed:
+            # In UTC no setting of the session is asked for, which a node of a cluster would have to ask of itself.
+            term = sql.SQL("{0} = ({0} AT TIME ZONE 'UTC' - %(older)s) AT TIME ZONE 'UTC'")
+            return sql.SQL(", ").join(term.format(sql.Identifier(column)) for column in columns)
+
+        for statement in (
+            sql.SQL("UPDATE reservation SET {}").format(
+                made("created_at", "expires_at", "lifetime_ends_at", "ended_at")
+            ),
+            sql.SQL("UPDATE seat SET {} WHERE held_until IS NOT NULL").format(made("held_until")),
+            sql.SQL("UPDATE payment SET {} WHERE processing_at IS NOT NULL AND state = 'open'").format(
+                made("processing_at", "expires_at")
+            ),
+        ):
+            self.connection.execute(statement, {"older": older})
 
 
 def connect(database_url: str) -> psycopg.Connection[dict[str, Any]]:
