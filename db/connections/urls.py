@@ -17,15 +17,11 @@ PREPARING: Final = "transaction_prepared"
 """The pooler in between keeps prepared statements."""
 _POOLER: Final = "admitone_pooler="
 _CITUS: Final = "admitone_citus=on"
-_PLANS_OF_CITUS: Final = "-c plan_cache_mode=force_custom_plan"
 _SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 
 
 def psycopg_conninfo(database_url: str) -> str:
     """The libpq connection string that ``psycopg.connect`` takes.
-
-    On a Citus cluster every run of a prepared statement has a plan of its own: a plan for any parameters does not know
-    the event, and Citus refuses to make it for some statements. A pooler takes no options.
 
     Raises:
         ValueError: the URL is not one of Postgres.
@@ -35,11 +31,7 @@ def psycopg_conninfo(database_url: str) -> str:
         raise ValueError("the database URL must start with postgresql://")
     try:
         plain = with_citus(with_pooler(database_url, NO_POOLER), is_citus=False)
-        conninfo = make_conninfo("postgresql://" + plain.removeprefix(scheme))
-        if leads_to_citus(database_url) and pooler_of(database_url) == NO_POOLER:
-            given = conninfo_to_dict(conninfo).get("options")
-            conninfo = make_conninfo(conninfo, options=" ".join(filter(None, (given, _PLANS_OF_CITUS))))
-        return conninfo
+        return make_conninfo("postgresql://" + plain.removeprefix(scheme))
     except ProgrammingError:
         # libpq's sentence quotes the URL, which holds the password.
         raise ValueError("the database URL is malformed") from None

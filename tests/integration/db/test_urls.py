@@ -9,7 +9,7 @@ from sqlalchemy import NullPool, create_engine, text
 
 from db.connections.engines import create_engine as create_async_engine
 from db.connections.engines import sqlalchemy_url
-from db.connections.urls import NO_POOLER, leads_to_citus, pooler_of, psycopg_conninfo, with_citus, with_pooler
+from db.connections.urls import NO_POOLER, pooler_of, psycopg_conninfo, with_pooler
 
 FORMS: dict[str, dict[str, str]] = {
     "postgresql://u:p%40x@h:5433/d": {
@@ -45,18 +45,6 @@ def test_a_url_says_whether_it_leads_to_a_pooler_and_libpq_never_sees_it(url: st
     assert conninfo_to_dict(psycopg_conninfo(pooled)) == FORMS[url]
     assert pooler_of(with_pooler(pooled, "transaction_prepared")) == "transaction_prepared"
     assert with_pooler(pooled, NO_POOLER) == url
-
-
-@pytest.mark.parametrize("url", FORMS)
-def test_on_citus_no_plan_is_made_for_any_parameters(url: str) -> None:
-    on_citus = with_citus(url, is_citus=True)
-    assert leads_to_citus(on_citus)
-    assert conninfo_to_dict(psycopg_conninfo(on_citus)) == FORMS[url] | {
-        "options": "-c plan_cache_mode=force_custom_plan"
-    }
-    # PgBouncer refuses a connection that asks for options.
-    assert conninfo_to_dict(psycopg_conninfo(with_pooler(on_citus, "transaction"))) == FORMS[url]
-    assert with_citus(on_citus, is_citus=False) == url
 
 
 @pytest.mark.parametrize("url", ["", "mysql://u:hush@h/d", "/run/pg", "postgresql://u:hush@[h/d"])
