@@ -113,6 +113,7 @@ def test_another_authority_and_another_name_are_refused(servers: Servers) -> Non
             primary.connect(wrong, "test")
 
 
+@pytest.mark.long
 def test_fans_buy_before_and_after_each_master_is_lost(servers: Servers, services: Services) -> None:
     services.worker()
     gateway = services.gateway()
