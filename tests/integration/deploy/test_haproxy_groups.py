@@ -151,7 +151,9 @@ def test_a_fan_buys_through_groups_of_real_gateways(
     gateways: dict[str, Service] = {}
     for group, settings in _arguments().items():
         named = {name: str(hot) if name == "ADMITONE_GATEWAY_EVENTS" else value for name, value in settings.items()}
-        gateways[group] = services.gateway(**named, ADMITONE_TRUSTED_PROXIES="127.0.0.1")
+        gateways[group] = Services({**services.environ, **named}, tmp_path, services.started).gateway(
+            ADMITONE_TRUSTED_PROXIES="127.0.0.1"
+        )
     file = tmp_path / "groups.cfg"
     file.write_text(_text(hot))
     ports = {address: int(gateways[group].url.rpartition(":")[2]) for group, address in _addresses().items()}

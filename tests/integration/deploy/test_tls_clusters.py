@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -88,9 +87,9 @@ def services(servers: Servers, tmp_path: Path) -> Iterator[Services]:
     services.stop()
 
 
-def _found(fan: Fan, purchase_id: str) -> dict[str, Any] | None:
+def _found(fan: Fan, purchase_id: str) -> str:
     answer = fan.get(f"/api/purchases/{purchase_id}")
-    return answer.json if answer.status == 200 else None
+    return str(answer.json["status"]) if answer.status == 200 else ""
 
 
 def test_another_authority_and_another_name_are_refused(servers: Servers) -> None:
@@ -125,7 +124,7 @@ def test_fans_buy_before_and_after_each_master_is_lost(servers: Servers, service
         bought = fan.buy(event_id, [(1, 1, 1)])
         # A connection that a failover broke is found by its first reader, who is asked to retry.
         found = await_that(lambda: _found(fan, bought["purchaseId"]), RECOVERY_SECONDS_MAX, what="the purchase")
-        assert found["status"] == "confirmed"
+        assert found == "confirmed"
 
     def is_ready() -> bool:
         return status(gateway.url) == 200
