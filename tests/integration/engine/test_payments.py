@@ -48,7 +48,7 @@ class Till:
     def pay(self, payment: uuid.UUID, amount: int = SEAT_PRICE, currency: str = "EUR") -> None:
         self.books.connection.execute(
             "UPDATE payment SET state = CASE state WHEN 'new' THEN 'open' ELSE state END, provider_ref = 'x',"
-            "       captured_amount = %s, captured_currency = %s, captured_at = clock_timestamp()"
+            "       captured_amount = %s, captured_currency = %s, captured_at = now()"
             " WHERE payment_id = %s",
             (amount, currency, payment),
         )
