@@ -153,8 +153,9 @@ def test_an_upgrade_during_a_sale_fails_no_request_and_loses_nothing(old_site: S
     assert not set(before) & {one["Id"] for one in after.values()}
     assert len(after) == len(before)
 
-    site.files = PLAIN
     with site.phase("the rest of compose.yaml"):
+        site.compose("down")
+        site.files = PLAIN
         site.compose("up --detach --wait")
         site.await_healthy()
         site.await_ready()
