@@ -7,6 +7,7 @@ RUN /opt/admitone/bin/pip install --no-deps --require-hashes --requirement requi
 COPY pyproject.toml README.md LICENSE ./
 COPY admitone admitone
 COPY db db
+COPY deploy/gate deploy/gate
 COPY docs/clients.md docs/clients.md
 COPY gateway gateway
 COPY queue queue

@@ -17,6 +17,7 @@ from admitone.embedded.process import spawn
 from admitone.embedded.valkey import valkey_binary
 from booking_lane.clusters import SLOTS
 from tests.services import free_port
+from tests.tls_servers import HOST, REDIS, Certified
 from tests.waiting import await_that
 from waiting_room.keys import room_key
 
@@ -26,11 +27,11 @@ START_SECONDS_MAX: Final = 30
 
 _SERVER: Final = """\
 bind 127.0.0.1
-port {port}
+{listening}
 cluster-port {bus}
 dir "{folder}"
 requirepass "{password}"
-primaryauth "{password}"
+masterauth "{password}"
 save ""
 appendonly yes
 cluster-enabled yes
@@ -41,9 +42,14 @@ cluster-require-full-coverage no
 
 @dataclass
 class Cluster:
-    """The servers by port, each with an equal part of the slots; a context manager."""
+    """The servers by port, each with an equal part of the slots; a context manager.
+
+    Args:
+        certified: with it all of them speak TLS alone, and give clients the certificate's host.
+    """
 
     folder: Path
+    certified: Certified | None = None
     servers: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
@@ -83,12 +89,17 @@ class Cluster:
     @property
     def url(self) -> str:
         """As an operator would write it: some of the servers, and a password with escaped blanks."""
-        hosts = ",".join(f"127.0.0.1:{port}" for port in [*self.servers][:2])
-        return f"redis+cluster://:{PASSWORD.replace(' ', '%20')}@{hosts}/"
+        host = "127.0.0.1" if self.certified is None else HOST
+        hosts = ",".join(f"{host}:{port}" for port in [*self.servers][:2])
+        address = f":{PASSWORD.replace(' ', '%20')}@{hosts}/"
+        if self.certified is None:
+            return f"redis+cluster://{address}"
+        return f"rediss+cluster://{address}?ssl_ca_certs={self.certified.authority}"
 
     def client(self, port: int) -> redis.Redis:
         """Of one server alone."""
-        return redis.Redis(port=port, password=PASSWORD, socket_timeout=10)
+        options = {} if self.certified is None else self.certified.client_options
+        return redis.Redis(port=port, password=PASSWORD, socket_timeout=10, **options)
 
     def ask(self, port: int, *command: Any) -> Any:
         with self.client(port) as client:
@@ -141,7 +152,13 @@ class Cluster:
         port = free_port()
         folder = self.folder / str(port)
         folder.mkdir(parents=True)
-        text = _SERVER.format(port=port, bus=free_port(), folder=folder, password=PASSWORD)
+        listening = f"port {port}"
+        if self.certified is not None:
+            listening = (
+                f"port 0\ntls-port {port}\n{self.certified.redis_lines}tls-cluster yes\n"
+                f"cluster-announce-hostname {HOST}\ncluster-preferred-endpoint-type hostname"
+            )
+        text = _SERVER.format(listening=listening, bus=free_port(), folder=folder, password=PASSWORD)
         (folder / "valkey.conf").write_text(text)
         self._start(port)
         return port
@@ -157,7 +174,8 @@ class Cluster:
 
     def _start(self, port: int) -> None:
         folder = self.folder / str(port)
-        self.servers[port] = spawn([valkey_binary(), folder / "valkey.conf"], log=folder / "valkey.log")
+        program = valkey_binary() if self.certified is None else Path(str(REDIS))
+        self.servers[port] = spawn([program, folder / "valkey.conf"], log=folder / "valkey.log")
 
     def _bus(self, port: int) -> int:
         text = (self.folder / str(port) / "valkey.conf").read_text()

@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import redis
 
@@ -17,6 +17,7 @@ from admitone.embedded.process import spawn
 from admitone.embedded.valkey import valkey_binary
 from booking_lane.clients import plain_client
 from tests.services import free_port
+from tests.tls_servers import HOST, REDIS, Certified
 from tests.waiting import await_that
 
 SERVICE: Final = "tickets"
@@ -27,10 +28,10 @@ START_SECONDS_MAX: Final = 30
 
 _SERVER: Final = """\
 bind 127.0.0.1
-port {port}
+{listening}
 dir "{folder}"
 requirepass "{password}"
-primaryauth "{password}"
+masterauth "{password}"
 save ""
 appendonly yes
 repl-diskless-sync-delay 0
@@ -40,9 +41,9 @@ min-replicas-max-lag 10
 """
 _SENTINEL: Final = """\
 bind 127.0.0.1
-port {port}
+{listening}
 dir "{folder}"
-sentinel monitor {service} 127.0.0.1 {master} 2
+sentinel monitor {service} {host} {master} 2
 sentinel auth-pass {service} "{password}"
 sentinel down-after-milliseconds {service} {down_after_ms}
 sentinel failover-timeout {service} 5000
@@ -55,10 +56,12 @@ class Watched:
 
     Args:
         replicas_min: ``min-replicas-to-write`` of both servers.
+        certified: with it all of them speak TLS alone, and name each other by the certificate's host.
     """
 
     folder: Path
     replicas_min: int = 0
+    certified: Certified | None = None
     servers: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     """The servers by port."""
     sentinels: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -66,13 +69,14 @@ class Watched:
     def __enter__(self) -> Self:
         first, second = free_port(), free_port()
         self._serve(first, "")
-        self._serve(second, f"replicaof 127.0.0.1 {first}")
+        self._serve(second, f"replicaof {self.host} {first}")
         await_that(lambda: self._replicas_of(first) == 1, START_SECONDS_MAX, what="the replica's link")
         for port in (free_port() for _ in range(SENTINELS)):
             text = _SENTINEL.format(
-                port=port,
+                listening=self._listening(port, "sentinel resolve-hostnames yes\nsentinel announce-hostnames yes"),
                 folder=self.folder,
                 service=SERVICE,
+                host=self.host,
                 master=first,
                 password=PASSWORD,
                 down_after_ms=DOWN_AFTER_MS,
@@ -91,20 +95,27 @@ class Watched:
     @property
     def url(self) -> str:
         """As an operator would write it: the password has a blank, which is escaped."""
-        hosts = ",".join(f"127.0.0.1:{port}" for port in self.sentinels)
-        return f"redis+sentinel://:{PASSWORD.replace(' ', '%20')}@{hosts}/{SERVICE}/0"
+        hosts = ",".join(f"{self.host}:{port}" for port in self.sentinels)
+        address = f":{PASSWORD.replace(' ', '%20')}@{hosts}/{SERVICE}/0"
+        if self.certified is None:
+            return f"redis+sentinel://{address}"
+        return f"rediss+sentinel://{address}?ssl_ca_certs={self.certified.authority}"
+
+    @property
+    def host(self) -> str:
+        return "127.0.0.1" if self.certified is None else HOST
 
     def client(self) -> redis.Redis:
         """Of whichever is the master."""
         return plain_client(self.url, socket_timeout=10)
 
     def server(self, port: int) -> redis.Redis:
-        return redis.Redis(port=port, password=PASSWORD, socket_timeout=10)
+        return redis.Redis(port=port, password=PASSWORD, socket_timeout=10, **self._options)
 
     def master(self) -> int:
         """The port of the master that the sentinels name."""
         alive = next(port for port, process in self.sentinels.items() if process.poll() is None)
-        with redis.Redis(port=alive, socket_timeout=10) as sentinel:
+        with redis.Redis(port=alive, socket_timeout=10, **self._options) as sentinel:
             return int(sentinel.sentinel_get_master_addr_by_name(SERVICE)[1])
 
     def kill_a_sentinel(self) -> None:
@@ -126,8 +137,12 @@ class Watched:
 
     def _serve(self, port: int, replica_of: str) -> None:
         text = _SERVER.format(
-            port=port, folder=self.folder, password=PASSWORD, replicas_min=self.replicas_min, replica_of=replica_of
-        ).replace(f'dir "{self.folder}"', f'dir "{self._folder(port)}"')
+            listening=self._listening(port, f"replica-announce-ip {HOST}"),
+            folder=self._folder(port),
+            password=PASSWORD,
+            replicas_min=self.replicas_min,
+            replica_of=replica_of,
+        )
         self.servers[port] = self._start(f"server-{port}", text)
 
     def _folder(self, port: int) -> Path:
@@ -139,7 +154,17 @@ class Watched:
         configuration = self.folder / f"{name}.conf"
         if text is not None:
             configuration.write_text(text)
-        return spawn([valkey_binary(), configuration, *arguments], log=self.folder / f"{name}.log")
+        program = valkey_binary() if self.certified is None else Path(str(REDIS))
+        return spawn([program, configuration, *arguments], log=self.folder / f"{name}.log")
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {} if self.certified is None else self.certified.client_options
+
+    def _listening(self, port: int, with_tls: str) -> str:
+        if self.certified is None:
+            return f"port {port}"
+        return f"port 0\ntls-port {port}\n{self.certified.redis_lines}{with_tls}"
 
     def _pid(self, port: int) -> int:
         return self.servers[port].pid
@@ -151,7 +176,10 @@ class Watched:
 
     def _are_of_one_mind(self) -> bool:
         for port in self.sentinels:
-            with contextlib.suppress(redis.RedisError), redis.Redis(port=port, socket_timeout=10) as sentinel:
+            with (
+                contextlib.suppress(redis.RedisError),
+                redis.Redis(port=port, socket_timeout=10, **self._options) as sentinel,
+            ):
                 state = sentinel.sentinel_master(SERVICE)
                 if state["num-other-sentinels"] == SENTINELS - 1 and state["num-slaves"] == 1:
                     continue

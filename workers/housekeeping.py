@@ -281,7 +281,8 @@ class Housekeeping:
         Raises:
             psycopg.Error: Postgres does not answer.
         """
-        for table, sealed in seal_plain(self._engine.connection(), SEALED_ROWS_MAX, SEAL_STEPS_MAX).items():
+        done = seal_plain(self._engine.connection(), SEALED_ROWS_MAX, SEAL_STEPS_MAX, is_citus=self._engine.is_on_citus)
+        for table, sealed in done.items():
             if sealed.rows or sealed.lost:
                 logger.info("%s: %d rows sealed", table, sealed.rows)
             if sealed.lost:

@@ -13,6 +13,7 @@ import typer
 from admitone.commands.environment import fail, load_settings, need_secret, sentence
 from admitone.settings import Settings
 from db.connections import primary
+from db.connections.urls import leads_to_citus
 from db.privacy import fans
 from db.sealing.rows import Sealed, seal_anew
 
@@ -61,7 +62,7 @@ def rotate(
         raise fail(sentence(error)) from None
     totals: dict[str, Sealed] = defaultdict(Sealed)
     with _connect(settings) as connection:
-        for table, step in seal_anew(connection, batch):
+        for table, step in seal_anew(connection, batch, is_citus=leads_to_citus(settings.db.url)):
             totals[table].add(step)
     for table, total in totals.items():
         typer.echo(f"{table}: {total.rows} rows sealed anew" + (f", {total.lost} that no key opens" * bool(total.lost)))

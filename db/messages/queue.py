@@ -27,7 +27,11 @@ SELECT k.event_id, gen_random_uuid(), k.kind, k.channel, k.address, k.address_ha
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, kind text, channel text, address text, address_hash bytea, user_id bigint, language text,
              dedup_key text, payload jsonb, urgency smallint, useful_seconds int)
- WHERE k.event_id = 0 OR EXISTS (SELECT FROM event e WHERE e.event_id = k.event_id AND e.rehearsal_of IS NULL)
+ WHERE k.event_id = 0
+    OR k.event_id IN (SELECT event_id
+                        FROM event
+                       WHERE event_id IN (SELECT event_id FROM json_to_recordset(%(rows)s) AS r (event_id bigint))
+                         AND rehearsal_of IS NULL)
     ON CONFLICT DO NOTHING
 """
 """Writes messages that are not written yet; of a rehearsal none."""

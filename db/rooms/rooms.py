@@ -16,7 +16,7 @@ from db.shops.model import Shop
 from db.tables.draws import Draw
 from db.tables.events import Event
 from db.tables.rooms import Room
-from db.tables.shops import SHOP_OF_ROOM, ShopType
+from db.tables.shops import ShopRow, ShopType
 
 
 class UnknownRoomError(LookupError):
@@ -67,10 +67,12 @@ ROOMS: Final = (
         Event.rehearsal_of,
         Event.account_required,
         Draw.event_id.is_not(None).label("has_draw"),
-        literal_column(SHOP_OF_ROOM, ShopType).label("shop"),
+        literal_column("to_jsonb(shop)", ShopType).label("shop"),
     )
     .join(Event, Event.event_id == Room.event_id)
     .outerjoin(Draw, Draw.event_id == Room.event_id)
+    # A join and no subquery of the column: a Citus cluster would lock no row by that (`db.rooms.steering.locked_room`).
+    .outerjoin(ShopRow, ShopRow.event_id == Room.event_id)
 )
 """Every room, each row with the fields of `RoomRow`."""
 

@@ -1,6 +1,7 @@
 """Seals rows that are plain, and seals rows anew with the newest key: a bounded number at a time, by their keys.
 
-Each step is one transaction. A step that finds a row locked leaves it to a later run.
+Each step is one transaction. A step that finds a row locked leaves it to a later run. On a Citus cluster a step is
+about one event where the table is distributed, because no statement locks rows at several nodes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from psycopg import sql
 from psycopg.errors import UniqueViolation
 
 from db.booking.ticket_codes import BEGINNING_CHARS, open_code, stored_code
+from db.citus.tables import DISTRIBUTED
 from db.messages.addresses import hash_of
 from db.orders.answers import open_content, words_in
 from db.sealing.keyring import PREFIX, PREFIX_BYTES, SealedField, SealError, keyring
@@ -116,7 +118,9 @@ class Sealed:
         self.twins += step.twins
 
 
-def seal_plain(connection: psycopg.Connection[Any], rows_max: int, steps_max: int) -> Mapping[str, Sealed]:
+def seal_plain(
+    connection: psycopg.Connection[Any], rows_max: int, steps_max: int, *, is_citus: bool = False
+) -> Mapping[str, Sealed]:
     """Seal the addresses, and the secrets of endpoints and receivers, that an older release wrote. Ticket codes are
     many and are left to `seal_anew`; authenticators of that release are not plain, and ``admitone data rotate`` opens
     them first.
@@ -126,7 +130,7 @@ def seal_plain(connection: psycopg.Connection[Any], rows_max: int, steps_max: in
         if CODE in table.columns or table.name == AUTHENTICATORS:
             continue
         done[table.name] = sealed = Sealed()
-        for number, step in enumerate(_steps(connection, table, rows_max, plain_only=True), 1):
+        for number, step in enumerate(_steps(connection, table, rows_max, plain_only=True, is_citus=is_citus), 1):
             sealed.add(step)
             if number == steps_max:
                 # A later table waits for this one.
@@ -134,24 +138,38 @@ def seal_plain(connection: psycopg.Connection[Any], rows_max: int, steps_max: in
     return done
 
 
-def seal_anew(connection: psycopg.Connection[Any], rows_max: int) -> Iterator[tuple[str, Sealed]]:
+def seal_anew(
+    connection: psycopg.Connection[Any], rows_max: int, *, is_citus: bool = False
+) -> Iterator[tuple[str, Sealed]]:
     """Seal every row with the newest key, and make the hashes of addresses anew; yields each step."""
     for table in TABLES:
-        for step in _steps(connection, table, rows_max, plain_only=False):
+        for step in _steps(connection, table, rows_max, plain_only=False, is_citus=is_citus):
             yield table.name, step
 
 
 def _steps(
-    connection: psycopg.Connection[Any], table: SealedTable, rows_max: int, *, plain_only: bool
+    connection: psycopg.Connection[Any], table: SealedTable, rows_max: int, *, plain_only: bool, is_citus: bool
 ) -> Iterator[Sealed]:
+    if not is_citus or table.name not in DISTRIBUTED:
+        yield from _steps_of(connection, table, rows_max, None, plain_only=plain_only)
+        return
+    for (event_id,) in connection.execute(_events(table, plain_only=plain_only)).fetchall():
+        yield from _steps_of(connection, table, rows_max, event_id, plain_only=plain_only)
+
+
+def _steps_of(
+    connection: psycopg.Connection[Any], table: SealedTable, rows_max: int, event_id: int | None, *, plain_only: bool
+) -> Iterator[Sealed]:
+    """The steps of all rows, or of those of one event."""
     after: Sequence[Any] | None = None
     while True:
         with connection.transaction():
             found = connection.execute(
-                _select(table, plain_only=plain_only, begins=after is None),
+                _select(table, event_id, plain_only=plain_only, begins=after is None),
                 {
                     "after": None if after is None else msgspec.json.encode([after_row(table, after)]).decode(),
                     "rows_max": rows_max,
+                    "event_id": event_id,
                 },
             ).fetchall()
             if not found:
@@ -159,7 +177,7 @@ def _steps(
             after = found[-1][: len(table.keys)]
             step = Sealed()
             changed = [row for values in found if (row := _changed(table, values, step)) is not None]
-            _write(connection, table, changed, step)
+            _write(connection, table, event_id, changed, step)
         yield step
         if len(found) < rows_max:
             return
@@ -205,7 +223,19 @@ def _wanting(table: SealedTable, *, plain_only: bool) -> sql.Composable:
     return sql.SQL(" OR ").join(conditions)
 
 
-def _select(table: SealedTable, *, plain_only: bool, begins: bool) -> sql.Composed:
+def _events(table: SealedTable, *, plain_only: bool) -> sql.Composed:
+    """The events whose rows may have to be sealed. Every node of a cluster is asked."""
+    return sql.SQL("SELECT DISTINCT event_id FROM {} WHERE {}").format(
+        sql.Identifier(table.name), _wanting(table, plain_only=plain_only)
+    )
+
+
+def _of_event(event_id: int | None) -> sql.SQL:
+    """The condition of one event's rows, in which the event is a parameter: so a cluster asks its node alone."""
+    return sql.SQL("") if event_id is None else sql.SQL(" AND t.event_id = %(event_id)s")
+
+
+def _select(table: SealedTable, event_id: int | None, *, plain_only: bool, begins: bool) -> sql.Composed:
     beyond = (
         sql.SQL("")
         if begins
@@ -214,11 +244,14 @@ def _select(table: SealedTable, *, plain_only: bool, begins: bool) -> sql.Compos
         )
     )
     hashed = [HASH] if table.address else []
-    return sql.SQL("SELECT {} FROM {} AS t WHERE ({}){} ORDER BY {} LIMIT %(rows_max)s FOR UPDATE SKIP LOCKED").format(
+    return sql.SQL(
+        "SELECT {} FROM {} AS t WHERE ({}){}{} ORDER BY {} LIMIT %(rows_max)s FOR UPDATE SKIP LOCKED"
+    ).format(
         _names([*table.keys, *table.columns, *hashed], "t"),
         sql.Identifier(table.name),
         _wanting(table, plain_only=plain_only),
         beyond,
+        _of_event(event_id),
         _names([*table.keys], "t"),
     )
 
@@ -263,29 +296,35 @@ def _sealed_anew(kind: str, sealed_field: SealedField, stored: Any) -> str | Non
     return keys.seal(sealed_field, keys.open(sealed_field, stored))
 
 
-def _write(connection: psycopg.Connection[Any], table: SealedTable, rows: list[dict[str, Any]], step: Sealed) -> None:
+def _write(
+    connection: psycopg.Connection[Any],
+    table: SealedTable,
+    event_id: int | None,
+    rows: list[dict[str, Any]],
+    step: Sealed,
+) -> None:
     if not rows:
         return
-    update = _update(table)
+    update = _update(table, event_id)
     try:
         with connection.transaction():
-            connection.execute(update, {"rows": msgspec.json.encode(rows).decode()})
+            connection.execute(update, {"rows": msgspec.json.encode(rows).decode(), "event_id": event_id})
         step.rows += len(rows)
         return
     except UniqueViolation:
         pass
     for row in rows:
-        one = {"rows": msgspec.json.encode([row]).decode()}
+        one = {"rows": msgspec.json.encode([row]).decode(), "event_id": event_id}
         try:
             with connection.transaction():
                 connection.execute(update, one)
             step.rows += 1
         except UniqueViolation:
-            connection.execute(_delete(table), one)
+            connection.execute(_delete(table, event_id), one)
             step.twins += 1
 
 
-def _update(table: SealedTable) -> sql.Composed:
+def _update(table: SealedTable, event_id: int | None) -> sql.Composed:
     types = {f"key_{name}": kind for name, kind in table.keys.items()}
     types |= {name: kind for name, (kind, _) in table.columns.items()}
     changed = [*table.columns, *([HASH] if table.address else [])]
@@ -298,15 +337,15 @@ def _update(table: SealedTable) -> sql.Composed:
     if table.name == ORDERS:
         types["words"] = "bytea[]"
         sets.append(sql.SQL("words = k.words"))
-    return sql.SQL("UPDATE {} AS t SET {} FROM json_to_recordset(%(rows)s) AS k ({}) WHERE {}").format(
-        sql.Identifier(table.name), sql.SQL(", ").join(sets), _typed(types), _same_key(table)
+    return sql.SQL("UPDATE {} AS t SET {} FROM json_to_recordset(%(rows)s) AS k ({}) WHERE {}{}").format(
+        sql.Identifier(table.name), sql.SQL(", ").join(sets), _typed(types), _same_key(table), _of_event(event_id)
     )
 
 
-def _delete(table: SealedTable) -> sql.Composed:
+def _delete(table: SealedTable, event_id: int | None) -> sql.Composed:
     types = {f"key_{name}": kind for name, kind in table.keys.items()}
-    return sql.SQL("DELETE FROM {} AS t USING json_to_recordset(%(rows)s) AS k ({}) WHERE {}").format(
-        sql.Identifier(table.name), _typed(types), _same_key(table)
+    return sql.SQL("DELETE FROM {} AS t USING json_to_recordset(%(rows)s) AS k ({}) WHERE {}{}").format(
+        sql.Identifier(table.name), _typed(types), _same_key(table), _of_event(event_id)
     )
 
 

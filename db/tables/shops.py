@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from sqlalchemy import ARRAY, CheckConstraint, Dialect, ForeignKeyConstraint, Integer, Text, TypeDecorator
@@ -11,8 +11,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.shops.model import Shop
 from db.tables.base import Base
-
-SHOP_OF_ROOM: Final = "(SELECT to_jsonb(shop) FROM shop WHERE shop.event_id = room.event_id)"
 
 
 class ShopType(TypeDecorator[Shop]):

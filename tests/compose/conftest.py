@@ -1,9 +1,9 @@
-"""One engine and one site of the real compose.yaml for all tests of this folder, which disturb it in turn."""
+"""One engine for all tests of this folder; its sites have one network, so that one is there at a time."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from tests.compose.images import build_standins, compose_program, download_for_s
 from tests.compose.site import Site
 
 PHASES: dict[str, float] = {}
-_SITE = pytest.StashKey[Site]()
+_SITE = pytest.StashKey[Site | None]()
 
 
 @pytest.fixture(scope="session")
@@ -47,17 +47,32 @@ def engine(servers_folder: Path) -> Iterator[Engine]:
         yield found
 
 
-@pytest.fixture(scope="session")
-def site(engine: Engine, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Site]:
+@pytest.fixture(scope="module")
+def running(request: pytest.FixtureRequest) -> Iterator[Callable[[Site], Site]]:
+    """Has a site's containers reported where a test fails, and taken away after the module's last test."""
+    with ExitStack() as stack:
+
+        def run(site: Site) -> Site:
+            request.session.stash[_SITE] = site
+            stack.callback(end, site)
+            return site
+
+        def end(site: Site) -> None:
+            request.session.stash[_SITE] = None
+            with site.phase("down"):
+                site.down()
+            PHASES.update(site.phases)
+
+        yield run
+
+
+@pytest.fixture(scope="module")
+def site(engine: Engine, tmp_path_factory: pytest.TempPathFactory, running: Callable[[Site], Site]) -> Site:
     """The project's folder with its image built; the first test starts it."""
-    site = Site.prepare(engine, tmp_path_factory.mktemp("project"))
-    request.session.stash[_SITE] = site
+    site = running(Site.prepare(engine, tmp_path_factory.mktemp("project")))
     with site.phase("the site's image"):
         site.compose("build", seconds_max=600)
-    yield site
-    with site.phase("down"):
-        site.down()
-    PHASES.update(site.phases)
+    return site
 
 
 @pytest.hookimpl(wrapper=True)

@@ -126,6 +126,8 @@ def private_engine(environ: Mapping[str, str], folder: Path) -> Iterator[Engine]
             yield engine
         finally:
             stop(process, seconds_max=STOP_SECONDS_MAX)
+            # A container with the host's network leaves its namespace mounted there.
+            subprocess.run(["umount", folder / "run" / "netns" / "default"], check=False, capture_output=True)
 
 
 @contextlib.contextmanager

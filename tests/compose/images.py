@@ -25,6 +25,8 @@ BASE: Final = "admitone-standin:bookworm"
 PACKAGES: Final = "python3,python3-venv,busybox"
 FONTS: Final = re.findall(r"\bfonts-[\w-]+", (ROOT / "Dockerfile").read_text())
 """Packages that the Dockerfile installs: a stand-in has them already, because an image is built without a network."""
+LAST_RELEASE: Final = "fd993c8"
+"""0.1.0, as CHANGELOG.md has it. Its image is built too, to upgrade from."""
 FOR_BOOKWORM: Final = ("--python-version=3.11", "--implementation=cp", "--abi=cp311", "--abi=abi3", "--abi=none")
 BOOKWORM_TAGS: Final = ("manylinux2014", "manylinux1", "manylinux2010", *(f"manylinux_2_{n}" for n in range(5, 37)))
 
@@ -69,6 +71,12 @@ def compose_program() -> Path | None:
     return program
 
 
+def file_of_release(name: str) -> str:
+    """A file of the last release; empty where this clone does not go back so far."""
+    shown = ["git", "-C", str(ROOT), "show", f"{LAST_RELEASE}:{name}"]
+    return subprocess.run(shown, capture_output=True, text=True, check=False).stdout
+
+
 def download_for_standins() -> None:
     """Get what the stand-ins are made of, while there is a network: a bare Debian and the wheels of the lock."""
     KEPT.mkdir(parents=True, exist_ok=True)
@@ -93,17 +101,21 @@ def _download_debian() -> None:
 def _download_wheels() -> None:
     # The stand-in's Python is Debian's, and pip asks the one that it runs in. So what only an older one needs is
     # downloaded for every Python.
-    lock = re.sub(r" ; python_full_version < '[0-9.]+'", "", (ROOT / "requirements.lock").read_text())
-    wheels, known = KEPT / "wheels", KEPT / "wheels" / "requirements.lock"
-    if known.exists() and known.read_text() == lock:
+    locks = [
+        re.sub(r" ; python_full_version < '[0-9.]+'", "", lock)
+        for lock in ((ROOT / "requirements.lock").read_text(), file_of_release("requirements.lock"))
+    ]
+    wheels, known = KEPT / "wheels", KEPT / "wheels" / "requirements.locks"
+    if known.exists() and known.read_text() == "".join(locks):
         return
     shutil.rmtree(wheels, ignore_errors=True)
-    wanted = KEPT / "wanted.lock"
-    wanted.write_text(lock)
     tags = [option for tag in BOOKWORM_TAGS for option in ("--platform", f"{tag}_{platform.machine()}")]
-    _download(wanted, wheels, *FOR_BOOKWORM, *tags)
+    for lock in filter(None, locks):
+        wanted = KEPT / "wanted.lock"
+        wanted.write_text(lock)
+        _download(wanted, wheels, *FOR_BOOKWORM, *tags)
     _download(HERE / "standins" / "requirements.txt", wheels)
-    shutil.copy(wanted, known)
+    known.write_text("".join(locks))
 
 
 def build_standins(engine: Engine, folder: Path) -> None:

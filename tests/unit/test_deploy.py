@@ -267,7 +267,7 @@ def test_images_are_pinned_and_ours_is_not_root(services: dict[str, Any], docker
 
 def test_the_image_copies_every_package_of_the_wheel_and_the_page_that_a_site_serves(dockerfile: str) -> None:
     copied = set(re.findall(r"^COPY (\S+) \1$", dockerfile, re.MULTILINE))
-    assert copied == {"admitone", "db", "docs/clients.md", "gateway", "queue", "workers"}
+    assert copied == {"admitone", "db", "deploy/gate", "docs/clients.md", "gateway", "queue", "workers"}
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert {f"!{folder}" for folder in copied} <= set(ignored)
 

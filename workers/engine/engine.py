@@ -123,6 +123,9 @@ class Engine:
         probe: called at named points (``locked``, ``decided``, ``written``, ``committed``), so that tests can inject
             faults there.
         locks: False only in tests that show what breaks without locks.
+
+    Attributes:
+        is_on_citus: the database is a coordinator's, so that a statement is to be about one event.
     """
 
     def __init__(
@@ -136,7 +139,7 @@ class Engine:
         locks: bool = True,
     ) -> None:
         self._database_url = database_url
-        self._is_on_citus = leads_to_citus(database_url)
+        self.is_on_citus = leads_to_citus(database_url)
         self._now_ms = now_ms
         self._hold = hold
         self._outage_seconds_max = outage_seconds_max
@@ -163,10 +166,10 @@ class Engine:
                 self._database_url,
                 "admitone-worker",
                 connect_seconds=CONNECT_SECONDS,
-                session=_SESSION_OF_CITUS if self._is_on_citus else _SESSION,
+                session=_SESSION_OF_CITUS if self.is_on_citus else _SESSION,
                 **_connection_classes(),
             )
-            if self._is_on_citus:
+            if self.is_on_citus:
                 self._connection.cursor_factory = CitusCursor
         return self._connection
 
@@ -178,7 +181,7 @@ class Engine:
             OutageError: Postgres stayed away. The batch may be applied again; it takes effect once.
             rq.timeouts.BaseTimeoutException: the job ran longer than RQ allows. It may be applied again, too.
         """
-        if not self._is_on_citus:
+        if not self.is_on_citus:
             return self._apply(commands)
         of_events: defaultdict[int, list[Command]] = defaultdict(list)
         for command in commands:

@@ -42,10 +42,14 @@ from db.tables.metadata import METADATA
 from db.webhooks.endpoints import add_endpoint
 from gateway.identity.totp import Authenticators
 from tests.factories import SECRET, make_event, plan_event
+from tests.integration import on_citus
 from tests.integration.db.world import World
 from tests.keyrings import sealed_with
 from waiting_room.key_ring import KeyGroup, ring_of
 
+database_url = on_citus.database_url
+
+IS_CITUS = bool(on_citus.CITUS_URL)
 FAN = 7
 ADA = "Augusta Lovelace"
 OPERATOR = "Grace"
@@ -178,14 +182,14 @@ def test_plain_rows_of_an_older_release_are_sealed_and_their_messages_wait_for_i
     connection.execute(
         "INSERT INTO webhook_endpoint (url, kinds, secret) VALUES ('https://x.example', '{x}', 'plain secret')"
     )
-    done = seal_plain(connection, 10, 100)
+    done = seal_plain(connection, 10, 100, is_citus=IS_CITUS)
     assert {table: sealed.rows for table, sealed in done.items() if sealed.rows} == {
         "suppression": 1,
         "contact": 25,
         "message": 1,
         "webhook_endpoint": 1,
     }
-    assert not [sealed for sealed in seal_plain(connection, 10, 100).values() if sealed != Sealed()]
+    assert not [sealed for sealed in seal_plain(connection, 10, 100, is_citus=IS_CITUS).values() if sealed != Sealed()]
     assert {opened(row[0]) for row in connection.execute("SELECT address FROM contact")} == {
         f"fan-{n}@example.org" for n in range(1, 26)
     }
@@ -198,10 +202,10 @@ def test_plain_rows_of_an_older_release_are_sealed_and_their_messages_wait_for_i
 def test_a_plain_row_beside_a_sealed_one_that_says_the_same_goes(connection: psycopg.Connection[Any]) -> None:
     insert = "INSERT INTO suppression (address, channel, kind, reason) VALUES (%s, 'mail', '', 'bounce')"
     connection.execute(insert, (ADDRESS,))
-    seal_plain(connection, 10, 10)
+    seal_plain(connection, 10, 10, is_citus=IS_CITUS)
     connection.execute(insert, (ADDRESS,))
     connection.execute(insert, ("eve@example.org",))
-    assert seal_plain(connection, 10, 10)["suppression"] == Sealed(rows=1, twins=1)
+    assert seal_plain(connection, 10, 10, is_citus=IS_CITUS)["suppression"] == Sealed(rows=1, twins=1)
     assert connection.execute("SELECT count(*) FROM suppression").fetchone() == (2,)
 
 
@@ -211,7 +215,7 @@ def test_rows_follow_a_new_key_and_keep_what_they_say(
     with sealed_with("an older secret of the tests", SECRET, site_secret=SECRET):
         secrets = fill(database_url, event_id)
     with sealed_with(NEWER, site_secret=SECRET):
-        assert sum(step.lost for _, step in seal_anew(connection, 3)) > 0, "the older key is missing"
+        assert sum(step.lost for _, step in seal_anew(connection, 3, is_citus=IS_CITUS)) > 0, "the older key is missing"
     connection.execute(
         "INSERT INTO payment (event_id, payment_id, reservation_id, user_id, provider, amount, currency, created_at,"
         "                     expires_at, client_secret)"
@@ -230,10 +234,12 @@ def test_rows_follow_a_new_key_and_keep_what_they_say(
     plain = "ABCDEFGHIJKLMNOP"
     connection.execute("UPDATE purchase_detail SET ticket_code = %s WHERE seat_number = 1", (plain,))
     with sealed_with(NEWER, "an older secret of the tests", SECRET, site_secret=SECRET):
-        first = list(seal_anew(connection, 1))
+        first = list(seal_anew(connection, 1, is_citus=IS_CITUS))
         assert sum(step.lost for _, step in first) == 0
         assert {table for table, _ in first} == {table.name for table in TABLES}
-        assert not [step for _, step in seal_anew(connection, 3) if step.rows], "nothing is left to do"
+        assert not [step for _, step in seal_anew(connection, 3, is_citus=IS_CITUS) if step.rows], (
+            "nothing is left to do"
+        )
     with sealed_with(NEWER, site_secret=SECRET):
         codes = [row[0] for row in connection.execute("SELECT ticket_code FROM purchase_detail ORDER BY seat_number")]
         assert open_code(codes[0]) == plain
@@ -268,7 +274,7 @@ def test_an_authenticator_of_an_earlier_release_is_sealed_by_the_rotation(
     settings = Settings(site=SiteSettings(secret=SECRET), db=DatabaseSettings(url=database_url))
     with sealed_with(NEWER, site_secret=SECRET):
         asyncio.run(seal_authenticators(settings))
-        assert sum(step.lost for _, step in seal_anew(connection, 10)) == 1
+        assert sum(step.lost for _, step in seal_anew(connection, 10, is_citus=IS_CITUS)) == 1
 
         async def read() -> None:
             async with transaction(database_url, "test") as again:
@@ -287,7 +293,7 @@ def test_the_doctor_sees_that_a_key_is_missing(
     with sealed_with("a-lost-key", SECRET, site_secret=SECRET):
         fill(database_url, event_id)
         buy(connection, event_id)
-        assert sum(step.rows for _, step in seal_anew(connection, 100))
+        assert sum(step.rows for _, step in seal_anew(connection, 100, is_citus=IS_CITUS))
 
     def found(*secrets: str) -> Finding:
         settings = SiteSettings(secret=SECRET, data_keys=" ".join(secrets))

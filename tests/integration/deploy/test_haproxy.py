@@ -8,8 +8,8 @@ import shutil
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -58,6 +58,43 @@ class Proxy:
         return int(json.loads(content)["gateway"]) if status == 200 else None
 
 
+@contextmanager
+def running(file: Path, folder: Path, ports: Mapping[str, int]) -> Iterator[Proxy]:
+    """A HAProxy with a shipped file, whose gateways' addresses are exchanged for those of these ports."""
+    authority = trustme.CA()
+    certificates = folder / "certs"
+    certificates.mkdir()
+    authority.issue_cert(HOST, "localhost").private_key_and_cert_chain_pem.write_to_path(certificates / "site.pem")
+    proxy = Proxy(free_port(), free_port(), authority)
+    text = file.read_text()
+    for ours, theirs in (
+        ("    user haproxy\n    group haproxy\n", ""),
+        ("maxconn 60000", "maxconn 1000"),
+        ("log /dev/log local0 notice", "log stderr format raw local0 notice"),
+        ("/etc/haproxy/certs/", f"{certificates}/"),
+        ("bind :80\n", f"bind 127.0.0.1:{proxy.http_port}\n"),
+        ("    bind :443 ssl", f"    bind 127.0.0.1:{proxy.port} ssl"),
+        *((address, f"127.0.0.1:{port}") for address, port in ports.items()),
+    ):
+        assert ours in text, ours
+        text = text.replace(ours, theirs)
+    copy = folder / file.name
+    copy.write_text(text)
+    assert HAPROXY is not None
+    checked = subprocess.run([HAPROXY, "-c", "-f", copy], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    assert "[ALERT]" not in checked.stderr, checked.stderr
+    assert "[WARNING]" not in checked.stderr, checked.stderr
+    with (folder / "haproxy.log").open("wb") as log:
+        process = subprocess.Popen([HAPROXY, "-f", copy, "-db"], stdout=log, stderr=log)
+    try:
+        await_that(lambda: _listens(proxy.port), what="HAProxy")
+        yield proxy
+    finally:
+        process.kill()
+        process.wait()
+
+
 @pytest.fixture
 def upstreams() -> Iterator[tuple[Upstream, Upstream]]:
     both = Upstream(), Upstream()
@@ -68,35 +105,9 @@ def upstreams() -> Iterator[tuple[Upstream, Upstream]]:
 
 @pytest.fixture
 def proxy(upstreams: tuple[Upstream, Upstream], tmp_path: Path) -> Iterator[Proxy]:
-    authority = trustme.CA()
-    certificates = tmp_path / "certs"
-    certificates.mkdir()
-    authority.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(certificates / "site.pem")
-    proxy = Proxy(free_port(), free_port(), authority)
-    text = FILE.read_text()
-    for ours, theirs in (
-        ("    user haproxy\n    group haproxy\n", ""),
-        ("maxconn 60000", "maxconn 1000"),
-        ("log /dev/log local0 notice", "log stderr format raw local0 notice"),
-        ("/etc/haproxy/certs/", f"{certificates}/"),
-        ("bind :80\n", f"bind 127.0.0.1:{proxy.http_port}\n"),
-        ("    bind :443 ssl", f"    bind 127.0.0.1:{proxy.port} ssl"),
-        ("127.0.0.1:8000", f"127.0.0.1:{upstreams[0].port}"),
-        ("127.0.0.1:8001", f"127.0.0.1:{upstreams[1].port}"),
-    ):
-        assert ours in text, ours
-        text = text.replace(ours, theirs)
-    file = tmp_path / "haproxy.cfg"
-    file.write_text(text)
-    assert HAPROXY is not None
-    with (tmp_path / "haproxy.log").open("wb") as log:
-        process = subprocess.Popen([HAPROXY, "-f", file, "-db"], stdout=log, stderr=log)
-    try:
-        await_that(lambda: _listens(proxy.port), what="HAProxy")
+    ports = {"127.0.0.1:8000": upstreams[0].port, "127.0.0.1:8001": upstreams[1].port}
+    with running(FILE, tmp_path, ports) as proxy:
         yield proxy
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _listens(port: int) -> bool:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
 import msgspec
 import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from booking_lane.commands import Command, Outcome, Sweep
 from booking_lane.settings import HoldSettings
-from db.connections.urls import with_citus
 from db.events.seed import EventPlan, RoomSeed
 from tests.factories import PRICES, make_event, one_type, plan_event
+from tests.integration.on_citus import with_citus
 from workers.engine.engine import Applied, Engine
 
-CITUS_URL = os.environ.get("CITUS_URL", "")
 HOLD_SECONDS = 600
 GRACE_SECONDS = 15
 ROWS, SEATS_PER_ROW = 20, 20
@@ -61,7 +60,7 @@ class Books:
 
     def engine(self, *, outage_seconds_max: int = 10, probe: Callable[[str], None] = lambda point: None) -> Engine:
         engine = Engine(
-            with_citus(self.database_url, is_citus=bool(CITUS_URL)),
+            with_citus(self.database_url),
             lambda: self.now_ms,
             HoldSettings(seconds=HOLD_SECONDS, grace_seconds=GRACE_SECONDS),
             outage_seconds_max=outage_seconds_max,
@@ -102,17 +101,22 @@ class Books:
     def pass_time(self, seconds: float) -> None:
         """Make every hold, and what a bank works on, so much older."""
         older = dt.timedelta(seconds=seconds)
-        self.connection.execute(
-            "UPDATE reservation SET created_at = created_at - %s, expires_at = expires_at - %s,"
-            " lifetime_ends_at = lifetime_ends_at - %s, ended_at = ended_at - %s",
-            (older, older, older, older),
-        )
-        self.connection.execute("UPDATE seat SET held_until = held_until - %s WHERE held_until IS NOT NULL", (older,))
-        self.connection.execute(
-            "UPDATE payment SET processing_at = processing_at - %s, expires_at = expires_at - %s"
-            " WHERE processing_at IS NOT NULL AND state = 'open'",
-            (older, older),
-        )
+
+        def made(*columns: str) -> sql.Composed:
+            # In UTC no setting of the session is asked for, which a node of a cluster would have to ask of itself.
+            term = sql.SQL("{0} = ({0} AT TIME ZONE 'UTC' - %(older)s) AT TIME ZONE 'UTC'")
+            return sql.SQL(", ").join(term.format(sql.Identifier(column)) for column in columns)
+
+        for statement in (
+            sql.SQL("UPDATE reservation SET {}").format(
+                made("created_at", "expires_at", "lifetime_ends_at", "ended_at")
+            ),
+            sql.SQL("UPDATE seat SET {} WHERE held_until IS NOT NULL").format(made("held_until")),
+            sql.SQL("UPDATE payment SET {} WHERE processing_at IS NOT NULL AND state = 'open'").format(
+                made("processing_at", "expires_at")
+            ),
+        ):
+            self.connection.execute(statement, {"older": older})
 
 
 def connect(database_url: str) -> psycopg.Connection[dict[str, Any]]:

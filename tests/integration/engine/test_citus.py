@@ -19,18 +19,21 @@ from booking_lane.clients import jobs_client
 from db.citus.distributing import distribute
 from db.citus.tables import DISTRIBUTED
 from db.connections import primary
-from db.connections.urls import with_citus
 from db.entries.entries import Scan, TicketKey, check_in
 from db.entries.outcomes import Outcome
 from db.ids import event_of_id
-from db.messages.addresses import stored
+from db.messages.addresses import opened, stored
 from db.payments import intents
 from db.payments.cashier import HINT
 from gateway.booking.reader import Reader
 from tests.citus import citus_url, nodes_of
-from tests.integration.engine.books import CITUS_URL, GRACE_SECONDS, Books, bodies, codes
+from tests.factories import SECRET
+from tests.integration.engine.books import GRACE_SECONDS, Books, bodies, codes
+from tests.integration.on_citus import CITUS_URL, ENVIRON, with_citus
 from tests.integration.workers.lanes import LANES, Lanes
+from tests.keyrings import sealed_with
 from tests.providers import smtp_server
+from tests.services import Services
 from tests.unit.booking_lane.asks import checkout, reserve
 from tests.waiting import await_that
 
@@ -62,7 +65,7 @@ async def test_a_batch_of_two_events_is_booked_and_read_by_the_ids_of_its_purcha
     again = bodies(engine.apply(buys), *buys)
     assert [one["purchaseId"] for one in again] == [str(one) for one in bought]
 
-    reader = Reader(with_citus(books.database_url, is_citus=True), 1, GRACE_SECONDS, NoKeys())  # type: ignore[arg-type]
+    reader = Reader(with_citus(books.database_url), 1, GRACE_SECONDS, NoKeys())  # type: ignore[arg-type]
     await reader.open()
     try:
         for one in bought:
@@ -132,6 +135,23 @@ async def test_a_ticket_is_paid_told_and_let_in(
     async with await primary.connect_async(books.database_url, "admitone-test", connect_seconds=5) as connection:
         outcomes = [(await check_in(connection, ticket, one)).outcome for one in (scan, scan, again)]
     assert outcomes == [Outcome.ADMITTED, Outcome.ADMITTED, Outcome.USED]
+
+
+def test_rows_of_several_events_follow_a_new_key_by_the_command(
+    books: Books, admitone_env: dict[str, str], tmp_path: Path
+) -> None:
+    address = stored("ada@example.org")
+    for event in (books.event, books.event_new(), books.event_new()):
+        books.connection.execute(
+            "INSERT INTO contact (event_id, user_id, channel, address, address_hash, language)"
+            " VALUES (%s, 7, 'mail', %s, %s, 'en')",
+            (event, address.sealed, address.hash),
+        )
+    done = Services({**admitone_env, **ENVIRON}, tmp_path).run("data", "rotate", ADMITONE_DATA_KEYS=f"newer {SECRET}")
+    assert done.returncode == 0, done.stderr
+    assert "contact: 3 rows sealed anew" in done.stdout
+    with sealed_with("newer", site_secret=SECRET):
+        assert {opened(row["address"]) for row in books.rows("SELECT address FROM contact")} == {"ada@example.org"}
 
 
 class NoKeys:

@@ -9,6 +9,7 @@ import msgspec
 from booking_lane.commands import Command, Proof
 from db.booking.conduct import READ_NETWORKS, READ_PICTURE, PictureRow
 from db.booking.fans import READ_FANS, FanRow, fan_key
+from db.citus.one_event import of_one_event
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies
 from tests.unit.booking_lane.asks import best, cancel, checkout, release, sweep
 from workers.engine.kept_networks import NEVER
@@ -37,14 +38,17 @@ class Counted:
         return self.do(of_network(best(self.event, fan, 1, quantity), proof))
 
     def network(self) -> tuple[int, float]:
-        keys = msgspec.json.encode([{"event_id": self.event, "networks": [NETWORK], "version": NEVER}]).decode()
-        rows = self.books.connection.execute(READ_NETWORKS, {"rows": keys}).fetchall()
+        rows = self._read(READ_NETWORKS, {"event_id": self.event, "networks": [NETWORK], "version": NEVER})
         return (int(rows[0]["seats"]), round(float(rows[0]["unbought_seats"]), 2)) if rows else (0, 0.0)
 
     def unbought(self, fan: int) -> float:
-        keys = msgspec.json.encode([fan_key(self.event, fan)]).decode()
-        (row,) = self.books.connection.execute(READ_FANS, {"rows": keys}).fetchall()
+        (row,) = self._read(READ_FANS, fan_key(self.event, fan))
         return round(FanRow(**row).unbought_in_all(), 2)
+
+    def _read(self, statement: str, key: Any) -> list[dict[str, Any]]:
+        """What the engine reads by this key of the event."""
+        which = {"rows": msgspec.json.encode([key]).decode(), "event_id": self.event}
+        return self.books.connection.execute(of_one_event(statement).encode(), which).fetchall()
 
 
 def test_a_networks_seats_count_while_held_or_bought_without_a_proof(books: Books) -> None:

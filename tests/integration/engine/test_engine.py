@@ -10,6 +10,7 @@ from booking_lane.lane_map import Lanes
 from booking_lane.results import Count, SeatChange
 from db.booking.holds import EVENTS_WITH_DUE_HOLDS
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies, codes
+from tests.integration.on_citus import CITUS_URL
 from tests.unit.booking_lane.asks import best, cancel, checkout, extend, give, release, reserve, sweep
 from workers.engine.engine import _SESSION, NOTHING
 
@@ -194,7 +195,7 @@ def test_two_events_in_one_batch(books: Books) -> None:
     commands: list[Command] = [reserve(other, 1, A1), reserve(books.event, 1, A1), reserve(books.event, 1, A2)]
     applied = books.engine().apply(commands)
     assert codes(applied, *commands) == ["ok", "ok", "ok"]
-    assert [(change.event_id, change.version) for change in applied.changes] == [(books.event, 1), (other, 1)]
+    assert {(change.event_id, change.version) for change in applied.changes} == {(books.event, 1), (other, 1)}
     assert books.version(other) == books.version() == 1
 
 
@@ -265,6 +266,7 @@ def test_a_lapsed_seat_is_free_without_any_sweep(books: Books) -> None:
     assert books.statuses() == {A1: "reserved"}
 
 
+@pytest.mark.skipif(bool(CITUS_URL), reason="on a cluster each event has a batch's sweeps to itself")
 def test_an_event_with_many_lapsed_holds_keeps_no_other_waiting(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.engine.reading.SWEPT_HOLDS_MAX", 6)
     monkeypatch.setattr("workers.engine.reading.SWEPT_HOLDS_MIN", 2)
@@ -436,7 +438,7 @@ def test_a_promised_time_to_cancel_stays_when_the_date_moves_nearer(books: Books
     purchase = bought(books, 1, A1, A2)
     (row,) = books.rows("SELECT date, cancel_until FROM event JOIN purchase USING (event_id)")
     assert row["cancel_until"] == row["date"] - dt.timedelta(hours=24)
-    nearer = "UPDATE event SET date = clock_timestamp() + make_interval(mins => %s)"
+    nearer = "UPDATE event SET date = now() + make_interval(mins => %s)"
     books.connection.execute(nearer, (60,))
     promised = cancel(books.event, 1, purchase, A1)
     assert codes(books.engine().apply([promised]), promised) == ["ok"]
@@ -450,7 +452,7 @@ def test_cancelling_ends_by_postgres_clock(books: Books) -> None:
     purchase = bought(books, 1, A1, A2)
     # As a release wrote it that promised nothing.
     books.connection.execute("UPDATE purchase SET cancel_until = NULL")
-    sooner = "UPDATE event SET date = clock_timestamp() + make_interval(hours => 24, secs => %s)"
+    sooner = "UPDATE event SET date = now() + make_interval(hours => 24, secs => %s)"
     books.connection.execute(sooner, (60,))
     in_time = cancel(books.event, 1, purchase, A1)
     assert codes(books.engine().apply([in_time]), in_time) == ["ok"]

@@ -47,8 +47,8 @@ class Till:
 
     def pay(self, payment: uuid.UUID, amount: int = SEAT_PRICE, currency: str = "EUR") -> None:
         self.books.connection.execute(
-            "UPDATE payment SET state = CASE state WHEN 'new' THEN 'open' ELSE state END, provider_ref = 'x',"
-            "       captured_amount = %s, captured_currency = %s, captured_at = clock_timestamp()"
+            "UPDATE payment SET state = CASE WHEN state = 'new' THEN 'open' ELSE state END, provider_ref = 'x',"
+            "       captured_amount = %s, captured_currency = %s, captured_at = now()"
             " WHERE payment_id = %s",
             (amount, currency, payment),
         )
@@ -148,7 +148,7 @@ def test_a_voucher_lowers_the_payment_and_its_use_is_counted_from_its_beginning(
     till.pay(payment, asked)
     assert told(till.confirm(payment, hold, A1, A2))["result"]["totalAmount"] == asked, "the price was agreed before"
     assert (uses(till), till.books.number("SELECT count(*) FROM purchase WHERE voucher_hash IS NOT NULL")) == (1, 1)
-    till.books.connection.execute("UPDATE payment SET captured_at = captured_at - interval '5 min'")
+    till.books.connection.execute("UPDATE payment SET captured_at = now() - interval '5 min'")
     assert audit(till.books.database_url, grace_seconds=GRACE_SECONDS) == []
 
 

@@ -80,7 +80,9 @@ class Waiting:
         """Make holds and the list so much older."""
         self.books.pass_time(seconds)
         older = dt.timedelta(seconds=seconds)
-        self.books.connection.execute("UPDATE waiting_entry SET ended_at = ended_at - %s", (older,))
+        self.books.connection.execute(
+            "UPDATE waiting_entry SET ended_at = (ended_at AT TIME ZONE 'UTC' - %s) AT TIME ZONE 'UTC'", (older,)
+        )
 
 
 @pytest.fixture

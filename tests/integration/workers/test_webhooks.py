@@ -28,6 +28,7 @@ from db.outbox.kinds import OutboxKind
 from db.rooms.steering import Ask, steer
 from db.webhooks import deliveries as delivered
 from db.webhooks import endpoints as webhooks
+from tests.integration import on_citus
 from tests.integration.engine.books import Books, connect
 from tests.integration.workers.receiver import Receiver, receiving
 from tests.services import ROOT
@@ -36,6 +37,8 @@ from workers.channels.dispatcher import Dispatcher
 from workers.channels.webhooks.channel import Webhooks, retry_wait_seconds
 from workers.channels.webhooks.post import Poster, WebhookMessage, body_of, headers_of
 from workers.channels.webhooks.settings import WebhookSettings
+
+database_url = on_citus.database_url
 
 CONFIG = WebhookSettings(connect_seconds=5, timeout_seconds=10, retry_first_seconds=0.05, retry_seconds_max=0.2)
 WAIT_SECONDS_MAX = 30.0
@@ -95,7 +98,7 @@ class Site:
 
 @pytest.fixture
 async def site(database_url: str) -> AsyncIterator[Site]:
-    engine = create_engine(database_url, 2)
+    engine = create_engine(on_citus.with_citus(database_url), 2)
     with connect(database_url) as connection:
         books = Books(database_url, connection, 0)
         books.event = books.event_new()
@@ -110,7 +113,7 @@ async def site(database_url: str) -> AsyncIterator[Site]:
 async def dispatching(site: Site, *, public_only: bool = False, **changes: Any) -> AsyncIterator[None]:
     stop = asyncio.Event()
     webhooks = Webhooks(msgspec.structs.replace(CONFIG, **changes), public_only=public_only)
-    task = asyncio.create_task(Dispatcher(site.books.database_url, [webhooks]).run(stop))
+    task = asyncio.create_task(Dispatcher(on_citus.with_citus(site.books.database_url), [webhooks]).run(stop))
     try:
         yield
         assert not task.done()
@@ -343,7 +346,7 @@ async def test_a_dispatcher_killed_between_answer_and_note_is_made_good(
         [sys.executable, "-m", "tests.integration.workers.webhook_entry"],
         log=log,
         folder=ROOT,
-        environ={**admitone_env, "ADMITONE_WEBHOOK_TIMEOUT_SECONDS": "1"},
+        environ={**admitone_env, **on_citus.ENVIRON, "ADMITONE_WEBHOOK_TIMEOUT_SECONDS": "1"},
     )
     await await_true("it died", lambda: process.poll() is not None)
     assert process.returncode == -signal.SIGKILL, last_lines(log, 40)
