@@ -233,7 +233,7 @@ def _bookings(site: Site, *, succeeded: int = 0, failed: int = 0) -> None:
 def test_errors_of_the_whole_site_are_an_alarm_which_is_told_again_while_it_stands(
     site: Site, http: HttpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.alarms.sight.WINDOW_SECONDS_MIN", 0.01)
+    monkeypatch.setattr("workers.alarms.sight.WINDOW_SECONDS_MIN", 0.0)
     told = site.told()
     site.receiver(ReceiverChannel.CHAT, f"{http.url}/chat")
     site.rule(AlarmKind.BOOKING_ERRORS, 10, 0)
