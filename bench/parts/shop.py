@@ -94,6 +94,7 @@ def measure(
         part.add(f"{name}: failed requests", sum(watch.failures.values()), "requests")
         part.add(f"{name}: orders a minute", watch.orders_per_minute, "orders", of, before_orders)
         part.add(f"{name}: fans who ordered", len(watch.ordered), "fans")
+        part.add(f"{name}: fans who had not ordered at the end", watch.unserved, "fans")
         part.add(f"{name}: pairs in which the later fan was in first", round(100 * overtaken(watch.fans), 1), "%")
     return part
 
@@ -107,5 +108,6 @@ def _document(watch: Watch, orders_made: int) -> dict[str, Any]:
         "pageMs": {"p50": watch.page_ms(0.5), "p95": watch.page_ms(0.95), "max": watch.page_ms(1.0)},
         "ordersPerMinute": watch.orders_per_minute,
         "failures": dict(watch.failures),
+        "unserved": watch.unserved,
         "overtakenShare": round(overtaken(watch.fans), 4),
     }

@@ -61,6 +61,8 @@ class Watch:
     fans: list[Fan] = field(default_factory=list)
     pages: list[float] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
+    unserved: int = 0
+    """Fans who had not ordered when the sale's time was over."""
     began_at: float = 0.0
     ended_at: float = 0.0
     until: float = 0.0
@@ -225,7 +227,7 @@ async def _visit(fan: Fan, after_seconds: float, line: HttpClient | None, watch:
         try:
             await _buy(_Browser(session, line, watch, shop), fan)
         except GaveUpError:
-            watch.failures["gave up"] += 1
+            watch.unserved += 1
 
 
 async def _all(
