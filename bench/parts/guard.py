@@ -63,7 +63,7 @@ class Side:
         seats = -(-2 * calls // 10_000) * 10_000
         with system.connect() as connection:
             event_id = self.event_id = fans.new_event(connection, seats, RoomSeed(state=RoomState.OFF))
-            line_id = fans.new_event(connection, 20_000, RoomSeed(state=RoomState.PAUSED))
+            line_id = fans.new_event(connection, 20_000, RoomSeed(state=RoomState.PAUSED, line_cap=max(calls, 5_000)))
         tokens = [token for token, _ in fans.sessions(calls)]
         reserves = [fans.reserve(token, event_id, pair) for token, pair in zip(tokens, fans.pairs(seats), strict=False)]
         self.ready: dict[str, Iterator[bytes]] = {
