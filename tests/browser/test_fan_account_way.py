@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from db.events.seed import RoomSeed, seed_demo
 from messages.links import LinkTokens
@@ -13,6 +13,17 @@ from tests.browser.test_fan_way import PASSWORD
 from tests.services import Services
 
 pytestmark = pytest.mark.browser
+
+
+def _with_a_password(services: Services, context: BrowserContext, url: str) -> Page:
+    """The page of an account whose fan has just set a password, in a browser that has passkeys."""
+    page = context.new_page()
+    add_virtual_authenticator(page)
+    links = LinkTokens(services.environ["ADMITONE_SECRET"])
+    page.goto(f"{url}/account/links/{links.sign_account_link('ada@example.org')}")
+    page.get_by_label("New password").fill(PASSWORD)
+    page.get_by_role("button", name="Set my password").click()
+    return page
 
 
 def test_a_passkey_signs_a_fan_in_to_an_event_that_asks_for_it(
@@ -24,13 +35,7 @@ def test_a_passkey_signs_a_fan_in_to_an_event_that_asks_for_it(
     # A passkey needs a name, not an address.
     url = services.gateway().url.replace("127.0.0.1", "localhost")
     context = browser.new_context(locale="en-GB")
-    page = context.new_page()
-    add_virtual_authenticator(page)
-    page.goto(
-        f"{url}/account/links/{LinkTokens(services.environ['ADMITONE_SECRET']).sign_account_link('ada@example.org')}"
-    )
-    page.get_by_label("New password").fill(PASSWORD)
-    page.get_by_role("button", name="Set my password").click()
+    page = _with_a_password(services, context, url)
     expect(page.get_by_text("You are signed in as ada@example.org.")).to_be_visible()
     part = page.locator("#passkey-part")
     part.get_by_label("What this device is called").fill("Telephone")
@@ -54,13 +59,7 @@ def test_a_passkey_signs_a_fan_in_to_an_event_that_asks_for_it(
 def test_the_last_way_in_is_not_taken_away_by_the_page(services: Services, database_url: str, browser: Browser) -> None:
     url = services.gateway().url.replace("127.0.0.1", "localhost")
     context = browser.new_context(locale="en-GB")
-    page = context.new_page()
-    add_virtual_authenticator(page)
-    page.goto(
-        f"{url}/account/links/{LinkTokens(services.environ['ADMITONE_SECRET']).sign_account_link('ada@example.org')}"
-    )
-    page.get_by_label("New password").fill(PASSWORD)
-    page.get_by_role("button", name="Set my password").click()
+    page = _with_a_password(services, context, url)
     part = page.locator("#passkey-part")
     part.get_by_label("What this device is called").fill("Telephone")
     part.get_by_label("The password that you have now").fill(PASSWORD)

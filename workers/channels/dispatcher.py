@@ -48,10 +48,7 @@ NOTE_SECONDS_MAX: Final = 2.0
 _SESSION: Final = {
     "timezone": "UTC",
     "statement_timeout": 10_000,
-    # Every statement reaches a few rows by key, and the tables may have been empty when it was planned.
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
+    **primary.PLAN_BY_KEYS,
 }
 
 

@@ -67,9 +67,7 @@ _SESSION = {
     # planning is half of a small batch's time, but only for a second (PLANS_SECONDS_MAX).
     "plan_cache_mode": "force_generic_plan",
     "join_collapse_limit": 1,
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
+    **primary.PLAN_BY_KEYS,
 }
 _SESSION_OF_CITUS = _SESSION | {
     # Citus finds the shard of a statement by its parameters' values, which a generic plan does not have.

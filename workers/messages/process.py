@@ -44,10 +44,7 @@ ANNOUNCE_EVERY_SECONDS: Final = 30.0
 _SESSION: Final = {
     "timezone": "UTC",
     "statement_timeout": 20_000,
-    # Every statement reaches a few rows by key, and the tables may have been empty when it was planned.
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
+    **primary.PLAN_BY_KEYS,
     # What is due is found in its index' order, and never all of it sorted: after an outage much is due.
     "enable_sort": "off",
     # Its commits do not wait for the disk, which the sale's commits need. See ADR 58 for what a crash costs.
