@@ -8,15 +8,14 @@ import { count } from "./text.js";
 /** @import { RoomAnswer, WaitingFigures, WaitingOfType } from "../contract.d.ts" */
 
 const LOOK_MS = 10_000;
-const NUMBERS =
-  /** @type {const} */ ([
-    "offerMinutes",
-    "cancelHours",
-    "cancelFeePercent",
-    "cancelFeeAmount",
-    "paymentTermHours",
-    "paymentTermSeatsMax",
-  ]);
+const NUMBERS = /** @type {const} */ ([
+  "offerMinutes",
+  "cancelHours",
+  "cancelFeePercent",
+  "cancelFeeAmount",
+  "paymentTermHours",
+  "paymentTermSeatsMax",
+]);
 const eventId = $("rules").dataset.event;
 const room = `/api/ops/rooms/${eventId}`;
 const form = formOf("rules-form");
