@@ -159,11 +159,12 @@ export class Controls {
       : "Nobody is let in until you resume. People inside can finish, and nobody loses a place.";
     $("shut").textContent = `${verb} the line`;
     dialog.returnValue = why.value = "";
-    dialog.addEventListener("close", () => {
+    // The event of a close before may come only now. It must not use up what listens to the next one.
+    dialog.onclose = () => {
       if (dialog.returnValue === "shut" && eventId === this.room.eventId) {
         this.change({ [how]: true }, revision, why.value);
       }
-    }, { once: true });
+    };
     dialog.showModal();
     // Enter, which opened this, must not shut the line as well.
     /** @type {HTMLElement} */ (dialog.querySelector('[value=""]')).focus();
