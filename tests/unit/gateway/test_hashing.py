@@ -103,7 +103,8 @@ async def test_who_goes_away_or_waits_too_long_leaves_no_place_taken(monkeypatch
     assert served.turns == ["now", "next"]
 
 
-async def test_who_goes_away_as_the_turn_is_given_is_passed_over() -> None:
+@pytest.mark.parametrize("turn", ["not given yet", "given"])
+async def test_the_turn_of_one_who_goes_away_meanwhile_is_the_next_ones(turn: str) -> None:
     queue = HashQueue()
     had: list[str] = []
 
@@ -114,29 +115,13 @@ async def test_who_goes_away_as_the_turn_is_given_is_passed_over() -> None:
     async with queue.turn("now"):
         leaves, stays = asyncio.create_task(take("leaves")), asyncio.create_task(take("stays"))
         await asyncio.sleep(0)
-        # Its place in the queue is taken out when its task runs, which is after the turn was given.
+        if turn == "not given yet":
+            # Its place in the queue is taken out when its task runs, which is after the turn was given.
+            leaves.cancel()
+    if turn == "given":
+        # Its owner has not run yet.
         leaves.cancel()
     await asyncio.wait_for(asyncio.gather(leaves, stays, return_exceptions=True), 5)
-    assert had == ["stays"]
-    async with queue.turn("after"):
-        had.append("after")
-    queue.close()
-
-
-async def test_a_turn_that_comes_as_its_owner_goes_is_passed_on() -> None:
-    queue = HashQueue()
-    had: list[str] = []
-
-    async def take(name: str) -> None:
-        async with queue.turn(name):
-            had.append(name)
-
-    async with queue.turn("now"):
-        leaves, stays = asyncio.create_task(take("leaves")), asyncio.create_task(take("stays"))
-        await asyncio.sleep(0)
-    # The turn is given, and its owner has not run yet.
-    leaves.cancel()
-    await asyncio.gather(leaves, stays, return_exceptions=True)
     assert had == ["stays"]
     async with queue.turn("after"):
         had.append("after")
