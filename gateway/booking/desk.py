@@ -61,7 +61,7 @@ class Ask:
             returns the command to be sent in place of ``command``, or None.
         repeats_recorded: if ``permit`` refuses a retry, the desk answers with the outcome that Postgres recorded for
             the same request.
-        behind: the command waits behind those of others while its lane is busy; ``permit`` may set it.
+        behind: the command waits behind those of others while its lane is busy.
     """
 
     command: Command

@@ -75,6 +75,8 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        # The last request and its connection know each other: they would wait for the garbage collector.
+        self.cycle = None  # type: ignore[assignment]
         self._disarm()
         if self._counted:
             self._counted = False

@@ -214,7 +214,11 @@ async def serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> Non
     its request nor its headers alive: they were half of a stream's memory.
     """
     scope[_SEND] = send
-    await app(scope, receive, send)
+    try:
+        await app(scope, receive, send)
+    finally:
+        # It reaches the scope again, so that each request would wait for the garbage collector.
+        del scope[_SEND]
     opened = scope.pop(_OPENED, None)
     if opened is None:
         return
