@@ -187,6 +187,7 @@ def _settle_memory() -> None:
 
     Measurements showed that full collections of a gateway's heap delayed every request of the process.
     """
+    gc.enable()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import resource
@@ -55,6 +56,9 @@ def gateway(
     """Serve pages, API and streams."""
     import uvicorn
 
+    # What a gateway loads as it starts stays. To look through it again and again was a sixth of its start; once it has
+    # started, `gateway.lifespan` turns the collector on.
+    gc.disable()
     if serve:
         # The processes read their settings from the environment.
         os.environ["ADMITONE_GATEWAY_SERVE"] = serve
