@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
+from types import FunctionType, MethodType
 from typing import Any, Final
 
 from litestar import Litestar, post
@@ -49,7 +50,7 @@ def more() -> None:
 
 
 def _name(one: object) -> str:
-    named: Any = one if hasattr(one, "__qualname__") else type(one)
+    named: Any = one if isinstance(one, FunctionType | MethodType) else type(one)
     return f"{named.__module__}.{named.__qualname__}"
 
 
