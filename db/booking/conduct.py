@@ -49,9 +49,7 @@ SELECT k.event_id, n.network,
        coalesce(sum(h.seats) FILTER (WHERE h.has_them), 0)::int AS seats,
        coalesce(sum(h.seats * h.part) FILTER (WHERE h.is_unbought), 0)::float AS unbought_seats
   FROM json_to_recordset(%(rows)s)
-       AS k (event_id bigint, networks text[], version bigint)
-  JOIN event e ON e.event_id = k.event_id AND e.version <> k.version
-  JOIN room m ON m.event_id = k.event_id AND m.network_limits_max < {NETWORK_LIMITS_OFF}
+       AS k (event_id bigint, networks text[])
  CROSS JOIN LATERAL unnest(k.networks) AS n (network)
  CROSS JOIN LATERAL (
        SELECT cardinality(h.seat_numbers) AS seats,
@@ -63,9 +61,7 @@ SELECT k.event_id, n.network,
         LIMIT {NETWORK_ROWS_MAX}) AS h
  GROUP BY k.event_id, n.network
 """  # noqa: S608 - of constants alone
-"""Of networks whose numbers the reader does not have as of the event's version. A row has all of an event that the
-reader has as of one version, so that most batches look for one event and find that nothing is to be read.
-"""
+"""Of networks whose numbers the reader does not have. A row of its keys has all networks of an event."""
 
 
 class NetworkRow(NamedTuple):

@@ -11,12 +11,10 @@ from db.booking.conduct import (
     NETWORK_LIMITS_OFF,
     is_large,
     large_seats_max,
-    network_seats_max,
     unproven_seats_max,
 )
 from db.booking.holds import Hold
 from workers.engine.book import Book
-from workers.engine.kept_networks import NetworkCounts
 from workers.engine.refused import Refused
 
 STEPS_MAX: Final = 4
@@ -47,9 +45,8 @@ def refuse_by_conduct(book: Book, command: Reserve, count: int, in_grace: Sequen
         raise Refused("captcha_required", f"You let {unbought:.0f} holds end without buying. {_PROVE}")
     if command.proof or event.network_limits_max >= NETWORK_LIMITS_OFF:
         return
-    of_networks = book.networks.get(command.event_id, NetworkCounts())
-    hall_seats = book.hall_seats(command.event_id)
-    seats_max = network_seats_max(event.network_limits_max, event.seats_per_fan_max, hall_seats)
+    of_networks = book.networks[command.event_id]
+    seats_max = book.network_seats_max(event)
     unbought_seats_max = seats_max * unbought_max or float("inf")
     if (
         of_networks.seats.get(command.network, 0) + count > seats_max
@@ -63,7 +60,7 @@ def refuse_by_conduct(book: Book, command: Reserve, count: int, in_grace: Sequen
         of_network = large.get(command.network, 0)
         of_network -= sum(len(hold.seats) for hold in own if hold.network == command.network)
         # One network alone has the bound above.
-        if held > of_network and held + count > large_seats_max(hall_seats):
+        if held > of_network and held + count > large_seats_max(book.hall_seats(command.event_id)):
             raise Refused("captcha_required", f"Much of the hall is held in large parts. {_PROVE}")
 
 
