@@ -108,7 +108,8 @@ class Book:
         networks: of an event, seats that each network has without a proof, and let end unbought (`db.booking.conduct`).
         large_holds: of an event, how many seats each network's large holds without a proof block.
         vouchers: those that a checkout names, by event and hash.
-        bought_unproven: how many seats of an event were bought without a proof.
+        bought_unproven: of an event, how many seats were bought without a proof, by network: of those whose holds were
+            read, and of all others under an empty name.
         fans: (event_id, user_id) of fans whose holds and bought seats were read.
         turns: who waits for a ticket type of which seats are free, or may become free in this batch; only of events
             with a waiting list.
@@ -135,7 +136,7 @@ class Book:
     used_tickets: set[tuple[uuid.UUID, Seat]] = field(default_factory=set)
     unbought: dict[tuple[int, int], float] = field(default_factory=dict)
     networks: defaultdict[int, NetworkCounts] = field(default_factory=partial(defaultdict, NetworkCounts))
-    bought_unproven: dict[int, int] = field(default_factory=dict)
+    bought_unproven: defaultdict[int, Counter[str]] = field(default_factory=partial(defaultdict, Counter))
     large_holds: dict[int, dict[str, int]] = field(default_factory=dict)
     kept_seats: Counter[int] = field(default_factory=Counter)
     fans: set[tuple[int, int]] = field(default_factory=set)
@@ -204,6 +205,11 @@ class Book:
             seats = sum([ticket.quantity for (event, _), ticket in self.tickets.items() if event == event_id])
             self._hall_seats[event_id] = seats
         return seats
+
+    def networks_of_holds(self, event_id: int) -> set[str]:
+        """The networks of the event's holds that were read and have no proof."""
+        of_event = (hold for hold in self.holds.values() if hold.event_id == event_id)
+        return {hold.network for hold in of_event if hold.network and not hold.proven}
 
     def network_seats_max(self, event: EventRow) -> int:
         """How many seats of the event a network may have without a proof. It is the same for a whole batch."""

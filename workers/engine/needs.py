@@ -23,7 +23,7 @@ class Needs:
         networks: of an event, the networks of which the seats without a proof are counted.
         payments: (event_id, payment_id) of payments that end, with the checkouts that wait for them.
         vouchers: (event_id, hash) of vouchers.
-        bought_unproven: event ids of which the seats bought without a proof are counted, from all networks.
+        bought_unproven: event ids of which the seats bought without a proof are counted, by network.
         large_holds: event ids of which the large holds without a proof are counted, by network.
         kept: event ids of which the seats that are kept for banks are counted.
         waiting_fans: (event_id, user_id) of fans whose entries in the waiting list are read.

@@ -108,9 +108,6 @@ def _read_rows(
             vouchers.READ_VOUCHERS,
             [vouchers.voucher_key(event_id, code_hash) for event_id, code_hash in sorted(needs.vouchers)],
         )
-        bought_unproven: Iterable[tuple[Any, ...]] = ()
-        if needs.bought_unproven:
-            bought_unproven = run(connection, conduct.READ_BOUGHT_UNPROVEN, event_ids=sorted(needs.bought_unproven))
         large_holds: Iterable[tuple[Any, ...]] = ()
         if needs.large_holds:
             large_holds = run(
@@ -171,7 +168,6 @@ def _read_rows(
         book.lapsed.setdefault(hold.event_id, []).append(hold.reservation_id)
     # Seats whose hold has lapsed since the kept rows were read are free without a sweep, so these rows are read again.
     book.free_rows = {key: rows for key, rows in book.free_rows.items() if key[0] not in book.lapsed}
-    book.bought_unproven |= dict(bought_unproven)
     book.kept_seats.update(dict(kept_seats))
     for event_id, network, network_seats in large_holds:
         book.large_holds.setdefault(event_id, {})[network] = network_seats
@@ -200,12 +196,14 @@ def _networks_due(book: Book, kept_networks: KeptNetworks, needs: Needs) -> dict
     """The networks that are to be read, by event: those of which the batch before kept nothing."""
     due = {}
     for event_id, networks in needs.networks.items():
-        event = book.events.get(event_id)
-        if event is not None and event.network_limits_max < conduct.NETWORK_LIMITS_OFF:
-            of_event = kept_networks.due(book.networks[event_id], networks)
-            if of_event:
-                due[event_id] = of_event
+        if _is_bounded(book, event_id) and (of_event := kept_networks.due(book.networks[event_id], networks)):
+            due[event_id] = of_event
     return due
+
+
+def _is_bounded(book: Book, event_id: int) -> bool:
+    event = book.events.get(event_id)
+    return event is not None and event.network_limits_max < conduct.NETWORK_LIMITS_OFF
 
 
 def _put_networks(
@@ -289,6 +287,19 @@ def _lock_seats(
             conduct.READ_NETWORKS,
             [{"event_id": event_id, "networks": due} for event_id, due in networks_due.items()],
         )
+        bought_unproven = read_rows(
+            connection,
+            conduct.READ_BOUGHT_UNPROVEN,
+            [
+                {
+                    "event_id": event_id,
+                    # A hold may be made in the batch that buys it.
+                    "networks": sorted(book.networks_of_holds(event_id) | needs.networks.get(event_id, set())),
+                }
+                for event_id in sorted(needs.bought_unproven)
+                if _is_bounded(book, event_id)
+            ],
+        )
         seat_rows = read_rows(
             connection, seats.LOCK_SEATS if locks else seats.READ_SEATS, seats.seat_keys(sorted(keys))
         )
@@ -331,6 +342,8 @@ def _lock_seats(
         used_tickets = read_rows(connection, used.READ_USED, given_back)
         clock = run(connection, events.CLOCK)
     _put_networks(book, networks_due, map(conduct.NetworkRow._make, networks), kept_networks.now())
+    for event_id, network, bought in bought_unproven:
+        book.bought_unproven[event_id][network] = bought
     for row in seat_rows:
         seat, now = seats.seat_row(row)
         book.seats[seat] = now

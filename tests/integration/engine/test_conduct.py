@@ -135,6 +135,25 @@ def test_a_bound_that_an_operator_sets_counts_what_was_held_before(books: Books)
     assert counted.hold(3, 1)["code"] == "captcha_required"
 
 
+def test_a_network_buys_two_limits_worth_without_proofs_however_large_the_hall(books: Books) -> None:
+    """Of 404 seats it may hold 161."""
+    books.connection.execute("UPDATE room SET network_limits_max = 0 WHERE event_id = %s", (books.event,))
+    engine = books.engine()
+
+    def do(command: Any, fan: int, proof: Proof = Proof.NONE) -> dict[str, Any]:
+        command = of_network(command, proof, "203.0.113.0/24" if fan == 9 else NETWORK)
+        (answer,) = bodies(engine.apply([command]), command)
+        return answer
+
+    held = {fan: do(best(books.event, fan, 1, 4), fan)["reservationId"] for fan in (*range(1, 8), 9)}
+    bought = [do(checkout(books.event, fan, hold=held[fan]), fan).get("code", "bought") for fan in range(1, 7)]
+    assert bought == ["bought"] * 5 + ["captcha_required"]
+    assert do(checkout(books.event, 9, hold=held[9]), 9)["purchaseId"], "another network's"
+    assert do(checkout(books.event, 6, hold=held[6]), 6, Proof.FRESH)["purchaseId"], "a proof of its own lifts it"
+    both = [of_network(best(books.event, 10, 1, 1)), of_network(checkout(books.event, 7, hold=held[7]))]
+    assert [one.get("code", "held") for one in bodies(engine.apply(both), *both)] == ["held", "captcha_required"]
+
+
 def test_large_holds_of_several_networks_block_a_twentieth_of_the_hall(books: Books) -> None:
     """404 seats: 20 of them."""
     books.connection.execute("UPDATE room SET network_limits_max = 0 WHERE event_id = %s", (books.event,))
