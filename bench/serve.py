@@ -78,7 +78,7 @@ def _unguard() -> None:
 
     def uncounted(*_: Any) -> asyncio.Future[Paced]:
         counted: asyncio.Future[Paced] = asyncio.get_running_loop().create_future()
-        counted.set_result(Paced("", 0, 1, proof_stands=False))
+        counted.set_result(Paced("", 0, proof_stands=False))
         return counted
 
     for of, name, other in (

@@ -114,9 +114,7 @@ class Gathering(Generic[Question, Answer]):
             if self._under_way_max is not None:
                 asked = [*asked, *self._asked]
                 self._asked = []
-            for _, waiting in asked:
-                if not waiting.done():
-                    waiting.set_exception(self._given_up())
+            _give(asked, [self._given_up() for _ in asked])
         elif self._asked and not self._is_due and self._may_leave:
             self._send_gathered()
 
@@ -141,5 +139,7 @@ def _give(asked: _Asked[Question, Answer], answers: Sequence[Answer | BaseExcept
             continue
         if isinstance(answer, BaseException):
             waiting.set_exception(answer)
+            # Who asked may have gone, being refused for another reason. That is not to be told as a fault.
+            waiting.exception()
         else:
             waiting.set_result(answer)

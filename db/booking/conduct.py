@@ -49,9 +49,7 @@ SELECT k.event_id, n.network,
        coalesce(sum(h.seats) FILTER (WHERE h.has_them), 0)::int AS seats,
        coalesce(sum(h.seats * h.part) FILTER (WHERE h.is_unbought), 0)::float AS unbought_seats
   FROM json_to_recordset(%(rows)s)
-       AS k (event_id bigint, networks text[], version bigint)
-  JOIN event e ON e.event_id = k.event_id AND e.version <> k.version
-  JOIN room m ON m.event_id = k.event_id AND m.network_limits_max < {NETWORK_LIMITS_OFF}
+       AS k (event_id bigint, networks text[])
  CROSS JOIN LATERAL unnest(k.networks) AS n (network)
  CROSS JOIN LATERAL (
        SELECT cardinality(h.seat_numbers) AS seats,
@@ -63,9 +61,7 @@ SELECT k.event_id, n.network,
         LIMIT {NETWORK_ROWS_MAX}) AS h
  GROUP BY k.event_id, n.network
 """  # noqa: S608 - of constants alone
-"""Of networks whose numbers the reader does not have as of the event's version. A row has all of an event that the
-reader has as of one version, so that most batches look for one event and find that nothing is to be read.
-"""
+"""Of networks whose numbers the reader does not have. A row of its keys has all networks of an event."""
 
 
 class NetworkRow(NamedTuple):
@@ -82,16 +78,17 @@ class NetworkRow(NamedTuple):
 BOUGHT_UNPROVEN: Final = f"state = 'purchased' AND {UNPROVEN}"
 """SQL: a reservation that was bought without a proof of its fan's own."""
 
-READ_BOUGHT_UNPROVEN: Final = f"""
-SELECT e.event_id,
-       (SELECT coalesce(sum(cardinality(h.seat_numbers)), 0)::int
-          FROM reservation h
-         WHERE h.event_id = e.event_id AND h.state = 'purchased' AND NOT h.proven AND h.network <> '')
-  FROM unnest(%(event_ids)s::bigint[]) AS e (event_id)
-  LEFT JOIN room m ON m.event_id = e.event_id
- WHERE coalesce(m.network_limits_max, 0) < {NETWORK_LIMITS_OFF}
-"""  # noqa: S608 - of constants alone
-"""How many seats of each event were bought without a proof of the fan's own, unless no number is too large there."""
+READ_BOUGHT_UNPROVEN: Final = """
+SELECT k.event_id, CASE WHEN h.network = ANY (k.networks) THEN h.network ELSE '' END AS network,
+       sum(cardinality(h.seat_numbers))::int AS seats
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, networks text[])
+  JOIN reservation h ON h.event_id = k.event_id AND h.state = 'purchased' AND NOT h.proven AND h.network <> ''
+ GROUP BY 1, 2
+"""
+"""How many seats of each event were bought without a proof of the fan's own: by each of these networks, and by all
+others together.
+"""
 
 READ_LARGE_HOLDS: Final = f"""
 SELECT h.event_id, h.network, sum(cardinality(h.seat_numbers))::int AS seats
@@ -107,6 +104,8 @@ SELECT h.event_id, h.network, sum(cardinality(h.seat_numbers))::int AS seats
 """  # noqa: S608 - of constants alone
 """How many seats of an event each network's large holds without a proof block now, those in their grace too."""
 
+DEFAULT_LIMITS: Final = 2
+"""Where a room names no number of limits, a network buys so many limits' worth without proofs of the fans' own."""
 UNPROVEN_PERCENT_MAX: Final = 10
 """So much of a hall may be bought without proofs of the fans' own, from all networks together."""
 
@@ -163,6 +162,13 @@ def network_seats_max(network_limits_max: int, seats_per_fan_max: int, hall_seat
     if network_limits_max:
         return _limits_worth(network_limits_max, seats_per_fan_max)
     return max(SHARE_SEATS_MIN, min(SHARE_SEATS_MAX, hall_seats * SHARE_PERCENT // 100))
+
+
+def bought_seats_max(network_limits_max: int, seats_per_fan_max: int) -> int:
+    """How many seats may be bought from a network without proofs of the fans' own. It may hold more
+    (`network_seats_max`), and buy those with such proofs.
+    """
+    return _limits_worth(network_limits_max or DEFAULT_LIMITS, seats_per_fan_max)
 
 
 def large_seats_max(hall_seats: int) -> int:

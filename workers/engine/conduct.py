@@ -9,14 +9,13 @@ from booking_lane.commands import Checkout, Proof, Reserve
 from db.booking.conduct import (
     LARGE_HOLD_SEATS,
     NETWORK_LIMITS_OFF,
+    bought_seats_max,
     is_large,
     large_seats_max,
-    network_seats_max,
     unproven_seats_max,
 )
 from db.booking.holds import Hold
 from workers.engine.book import Book
-from workers.engine.kept_networks import NetworkCounts
 from workers.engine.refused import Refused
 
 STEPS_MAX: Final = 4
@@ -24,6 +23,11 @@ STEPS_MAX: Final = 4
 WAIT_SECONDS: Final = 900
 
 _PROVE: Final = "Solve the captcha of /api/captcha for action=reserve in this session; send it in X-Captcha-Token."
+
+
+PROVE_AT_CHECKOUT: Final = (
+    "Ask for the challenge of /api/captcha with this session, and send its solution as captchaToken anew."
+)
 
 
 def refuse_by_conduct(book: Book, command: Reserve, count: int, in_grace: Sequence[Hold]) -> None:
@@ -47,9 +51,8 @@ def refuse_by_conduct(book: Book, command: Reserve, count: int, in_grace: Sequen
         raise Refused("captcha_required", f"You let {unbought:.0f} holds end without buying. {_PROVE}")
     if command.proof or event.network_limits_max >= NETWORK_LIMITS_OFF:
         return
-    of_networks = book.networks.get(command.event_id, NetworkCounts())
-    hall_seats = book.hall_seats(command.event_id)
-    seats_max = network_seats_max(event.network_limits_max, event.seats_per_fan_max, hall_seats)
+    of_networks = book.networks[command.event_id]
+    seats_max = book.network_seats_max(event)
     unbought_seats_max = seats_max * unbought_max or float("inf")
     if (
         of_networks.seats.get(command.network, 0) + count > seats_max
@@ -63,13 +66,13 @@ def refuse_by_conduct(book: Book, command: Reserve, count: int, in_grace: Sequen
         of_network = large.get(command.network, 0)
         of_network -= sum(len(hold.seats) for hold in own if hold.network == command.network)
         # One network alone has the bound above.
-        if held > of_network and held + count > large_seats_max(hall_seats):
+        if held > of_network and held + count > large_seats_max(book.hall_seats(command.event_id)):
             raise Refused("captcha_required", f"Much of the hall is held in large parts. {_PROVE}")
 
 
 def refuse_unproven_mass(book: Book, command: Checkout, hold: Hold) -> None:
-    """Return if the hold may be bought, and count it: of a hall a part only is bought without proofs of the fans' own,
-    from however many networks. A browser's page brings its own proof with each checkout.
+    """Return if the hold may be bought, and count it: only so much is bought without proofs of the fans' own, from one
+    network and from all together. A browser's page brings its own proof with each checkout.
 
     Raises:
         Refused: ``captcha_required``.
@@ -77,11 +80,10 @@ def refuse_unproven_mass(book: Book, command: Checkout, hold: Hold) -> None:
     event = book.events[command.event_id]
     if command.proof or hold.proven or not hold.network or event.network_limits_max >= NETWORK_LIMITS_OFF:
         return
-    bought = book.bought_unproven.get(command.event_id, 0) + len(hold.seats)
-    in_all = book.hall_seats(command.event_id)
-    if bought > unproven_seats_max(event.network_limits_max, event.seats_per_fan_max, in_all):
-        raise Refused(
-            "captcha_required",
-            "Ask for the challenge of /api/captcha with this session, and send its solution as captchaToken anew.",
-        )
-    book.bought_unproven[command.event_id] = bought
+    bought, count = book.bought_unproven[command.event_id], len(hold.seats)
+    hall_seats = book.hall_seats(command.event_id)
+    of_network_max = bought_seats_max(event.network_limits_max, event.seats_per_fan_max)
+    in_all_max = unproven_seats_max(event.network_limits_max, event.seats_per_fan_max, hall_seats)
+    if bought[hold.network] + count > of_network_max or bought.total() + count > in_all_max:
+        raise Refused("captcha_required", PROVE_AT_CHECKOUT)
+    bought[hold.network] += count

@@ -22,7 +22,6 @@ from booking_lane.commands import KINDS, Awaiting, Checkout, Command, Outcome
 from booking_lane.problems import problem
 from booking_lane.results import EventChange
 from booking_lane.settings import HoldSettings
-from db.booking.conduct import network_seats_max
 from db.booking.results import Result
 from db.connections import primary
 from db.connections.pooled import PooledConnection
@@ -329,8 +328,7 @@ class Engine:
             rows = {kind: rows for kind, rows in book.free_rows.items() if kind[0] == event_id}
             version = event.version + (event_id in changed)
             self._kept.keep(event_id, version, rows)
-            seats_max = network_seats_max(event.network_limits_max, event.seats_per_fan_max, book.hall_seats(event_id))
-            self._kept_networks.keep(event_id, version, book.networks[event_id], seats_max)
+            self._kept_networks.keep(event_id, version, book.networks[event_id], book.network_seats_max(event))
 
     def _decide(
         self, book: Book, commands: Sequence[Command], recorded: dict[uuid.UUID, Outcome]

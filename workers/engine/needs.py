@@ -20,10 +20,10 @@ class Needs:
         lapsed_of: event ids of which lapsed holds are read, as many as a sweep takes at a time.
         seats: keys of seats to be locked. The seats of open holds that were read, and of purchases, are locked too.
         free_rows: (event_id, ticket_type_id) of which all free seats are read.
-        networks: (event_id, network) of which the seats without a proof are counted.
+        networks: of an event, the networks of which the seats without a proof are counted.
         payments: (event_id, payment_id) of payments that end, with the checkouts that wait for them.
         vouchers: (event_id, hash) of vouchers.
-        bought_unproven: event ids of which the seats bought without a proof are counted, from all networks.
+        bought_unproven: event ids of which the seats bought without a proof are counted, by network.
         large_holds: event ids of which the large holds without a proof are counted, by network.
         kept: event ids of which the seats that are kept for banks are counted.
         waiting_fans: (event_id, user_id) of fans whose entries in the waiting list are read.
@@ -38,7 +38,7 @@ class Needs:
     lapsed_of: set[int] = field(default_factory=set)
     seats: set[EventSeat] = field(default_factory=set)
     free_rows: set[tuple[int, int]] = field(default_factory=set)
-    networks: set[tuple[int, str]] = field(default_factory=set)
+    networks: dict[int, set[str]] = field(default_factory=dict)
     vouchers: set[tuple[int, bytes]] = field(default_factory=set)
     bought_unproven: set[int] = field(default_factory=set)
     large_holds: set[int] = field(default_factory=set)

@@ -63,7 +63,7 @@ def lock_and_read(
     book = Book(_UNREAD, hold)
     recorded = _read_rows(connection, book, kept, kept_networks, needs, commands, locks=locks)
     _read_turns(connection, book, needs)
-    _lock_seats(connection, book, kept, needs, locks=locks)
+    _lock_seats(connection, book, kept, kept_networks, needs, locks=locks)
     return book, recorded
 
 
@@ -79,10 +79,6 @@ def _read_rows(
 ) -> dict[uuid.UUID, Outcome]:
     """Make the first round trip, which reads everything but the seats."""
     event_ids = sorted(needs.events)
-    versions = {key: kept_networks.version_of(*key) for key in needs.networks}
-    grouped: dict[tuple[int, int], list[str]] = {}
-    for (event_id, network), version in versions.items():
-        grouped.setdefault((event_id, version), []).append(network)
     with connection.pipeline():
         if locks:
             run(connection, events.LOCK_EVENTS, space=events.ADVISORY_SPACE, event_ids=event_ids)
@@ -104,14 +100,6 @@ def _read_rows(
             purchases.READ_PURCHASES,
             [{"event_id": event_id, "purchase_id": purchase} for event_id, purchase in sorted(needs.purchases)],
         )
-        networks = read_rows(
-            connection,
-            conduct.READ_NETWORKS,
-            [
-                {"event_id": event_id, "networks": of_version, "version": version}
-                for (event_id, version), of_version in grouped.items()
-            ],
-        )
         named = [{"event_id": event_id, "payment_id": payment_id} for event_id, payment_id in sorted(needs.payments)]
         payment_rows = read_rows(connection, payments.READ_PAYMENTS, named)
         job_rows = read_rows(connection, payments.READ_JOBS, named)
@@ -120,9 +108,6 @@ def _read_rows(
             vouchers.READ_VOUCHERS,
             [vouchers.voucher_key(event_id, code_hash) for event_id, code_hash in sorted(needs.vouchers)],
         )
-        bought_unproven: Iterable[tuple[Any, ...]] = ()
-        if needs.bought_unproven:
-            bought_unproven = run(connection, conduct.READ_BOUGHT_UNPROVEN, event_ids=sorted(needs.bought_unproven))
         large_holds: Iterable[tuple[Any, ...]] = ()
         if needs.large_holds:
             large_holds = run(
@@ -183,8 +168,6 @@ def _read_rows(
         book.lapsed.setdefault(hold.event_id, []).append(hold.reservation_id)
     # Seats whose hold has lapsed since the kept rows were read are free without a sweep, so these rows are read again.
     book.free_rows = {key: rows for key, rows in book.free_rows.items() if key[0] not in book.lapsed}
-    _put_networks(book, versions, map(conduct.NetworkRow._make, networks), kept_networks.now())
-    book.bought_unproven |= dict(bought_unproven)
     book.kept_seats.update(dict(kept_seats))
     for event_id, network, network_seats in large_holds:
         book.large_holds.setdefault(event_id, {})[network] = network_seats
@@ -209,22 +192,29 @@ def _read_rows(
     return {row[0]: Outcome(*outcomes.outcome_row(row)) for row in outcome_rows}
 
 
-def _put_networks(
-    book: Book, versions: Mapping[tuple[int, str], int], rows: Iterable[conduct.NetworkRow], read_at: float
-) -> None:
-    """Put what was read into the book, and that the others which were to be read have nothing.
+def _networks_due(book: Book, kept_networks: KeptNetworks, needs: Needs) -> dict[int, list[str]]:
+    """The networks that are to be read, by event: those of which the batch before kept nothing."""
+    due = {}
+    for event_id, networks in needs.networks.items():
+        if _is_bounded(book, event_id) and (of_event := kept_networks.due(book.networks[event_id], networks)):
+            due[event_id] = of_event
+    return due
 
-    Args:
-        versions: the networks that the batch needs, each with the version of its event at which it was not to be read.
-    """
-    found = {(row.event_id, row.network): row for row in rows}
-    for (event_id, network), version in versions.items():
-        event = book.events.get(event_id)
-        if event is None or event.version == version:
-            continue
-        row = found.get((event_id, network))
-        seats, unbought = (0, 0.0) if row is None else (row.seats, row.unbought_seats)
-        book.networks[event_id].put(network, seats, unbought, read_at)
+
+def _is_bounded(book: Book, event_id: int) -> bool:
+    event = book.events.get(event_id)
+    return event is not None and event.network_limits_max < conduct.NETWORK_LIMITS_OFF
+
+
+def _put_networks(
+    book: Book, due: Mapping[int, Sequence[str]], rows: Iterable[conduct.NetworkRow], read_at: float
+) -> None:
+    """Put what was read into the book, and that the others which were to be read have nothing."""
+    for event_id, networks in due.items():
+        for network in networks:
+            book.networks[event_id].put(network, 0, 0.0, read_at)
+    for row in rows:
+        book.networks[row.event_id].put(row.network, row.seats, row.unbought_seats, read_at)
 
 
 def _put_fan(book: Book, row: fans.FanRow) -> None:
@@ -276,8 +266,13 @@ def _read_turns(connection: Connection, book: Book, needs: Needs) -> None:
             needs.free_rows.add(key)
 
 
-def _lock_seats(connection: Connection, book: Book, kept: KeptRows, needs: Needs, *, locks: bool) -> None:
-    """Make the second round trip, which locks and reads the seats, and then reads the clock."""
+def _lock_seats(
+    connection: Connection, book: Book, kept: KeptRows, kept_networks: KeptNetworks, needs: Needs, *, locks: bool
+) -> None:
+    """Make the second round trip, which locks and reads the seats, and then reads the clock. It reads the networks,
+    too, because what was kept of them is known to be right only since the event's version was read.
+    """
+    networks_due = _networks_due(book, kept_networks, needs)
     keys = set(needs.seats)
     for hold in book.holds.values():
         if hold.is_open:
@@ -287,6 +282,24 @@ def _lock_seats(connection: Connection, book: Book, kept: KeptRows, needs: Needs
     bought = [hold for hold in book.holds.values() if hold.state == HoldState.PURCHASED]
     paying = [hold for hold in book.holds.values() if hold.state == HoldState.PAYING]
     with connection.pipeline():
+        networks = read_rows(
+            connection,
+            conduct.READ_NETWORKS,
+            [{"event_id": event_id, "networks": due} for event_id, due in networks_due.items()],
+        )
+        bought_unproven = read_rows(
+            connection,
+            conduct.READ_BOUGHT_UNPROVEN,
+            [
+                {
+                    "event_id": event_id,
+                    # A hold may be made in the batch that buys it.
+                    "networks": sorted(book.networks_of_holds(event_id) | needs.networks.get(event_id, set())),
+                }
+                for event_id in sorted(needs.bought_unproven)
+                if _is_bounded(book, event_id)
+            ],
+        )
         seat_rows = read_rows(
             connection, seats.LOCK_SEATS if locks else seats.READ_SEATS, seats.seat_keys(sorted(keys))
         )
@@ -328,6 +341,9 @@ def _lock_seats(connection: Connection, book: Book, kept: KeptRows, needs: Needs
             read_rows(connection, used.LOCK_TICKETS, given_back)
         used_tickets = read_rows(connection, used.READ_USED, given_back)
         clock = run(connection, events.CLOCK)
+    _put_networks(book, networks_due, map(conduct.NetworkRow._make, networks), kept_networks.now())
+    for event_id, network, bought in bought_unproven:
+        book.bought_unproven[event_id][network] = bought
     for row in seat_rows:
         seat, now = seats.seat_row(row)
         book.seats[seat] = now

@@ -4,8 +4,9 @@
 -- KEYS  1 the paces that changed in this or another even minute, 2 in an odd one; then each command's fan's proof; all
 --       of one event
 -- ARGV  1 commands a minute of a fan, 2 of a network (0: any number each); then each command's fan and network
--- Returns for each command, in one list: 0 taken, 1 the fan is over the pace, 2 the network is; retry after ms; how
--- many more the fan has now; 1 if the proof stands. A command that is not taken is not counted.
+-- Returns in one list, of each command that is not taken or whose proof stands: its number from 1; 0 taken, 1 the fan
+-- is over the pace, 2 the network is; retry after ms; 1 if the proof stands. A command that is not taken is not counted.
+-- Most are taken without a proof, and cost no answer.
 
 local WINDOW_MS = 60000
 local bounds = { tonumber(ARGV[1]), tonumber(ARGV[2]) }
@@ -66,20 +67,18 @@ local proofs = redis.call('MGET', unpack(KEYS, 3))
 local answers, changed = {}, {}
 for i = 1, #proofs do
   local fan, network = ARGV[2 * i + 1], ARGV[2 * i + 2]
-  local who, retry_ms, left = 0, 0, 0
+  local who, retry_ms = 0, 0
   local fan_until, network_until, over
   if of_fan then
     fan_until, over = after(fan, of_fan)
     if over > 0.001 then
       who, retry_ms = 1, math.ceil(over)
-    else
-      left = math.floor(-over / of_fan + 0.001)
     end
   end
   if who == 0 and of_network then
     network_until, over = after(network, of_network)
     if over > 0.001 then
-      who, retry_ms, left = 2, math.ceil(over), 0
+      who, retry_ms = 2, math.ceil(over)
     end
   end
   if who == 0 then
@@ -90,8 +89,10 @@ for i = 1, #proofs do
       paid[network], changed[network] = network_until, true
     end
   end
-  local at = 4 * i
-  answers[at - 3], answers[at - 2], answers[at - 1], answers[at] = who, retry_ms, left, proofs[i] and 1 or 0
+  if who > 0 or proofs[i] then
+    local at = #answers
+    answers[at + 1], answers[at + 2], answers[at + 3], answers[at + 4] = i, who, retry_ms, proofs[i] and 1 or 0
+  end
 end
 
 local fields = {}

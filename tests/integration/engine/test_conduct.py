@@ -7,12 +7,11 @@ from typing import Any
 import msgspec
 
 from booking_lane.commands import Command, Proof
-from db.booking.conduct import READ_NETWORKS, READ_PICTURE, PictureRow
+from db.booking.conduct import NETWORK_LIMITS_OFF, READ_NETWORKS, READ_PICTURE, PictureRow
 from db.booking.fans import READ_FANS, FanRow, fan_key
 from db.citus.one_event import of_one_event
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies
 from tests.unit.booking_lane.asks import best, cancel, checkout, release, sweep
-from workers.engine.kept_networks import NEVER
 
 NETWORK = "198.51.100.0/24"
 
@@ -38,7 +37,7 @@ class Counted:
         return self.do(of_network(best(self.event, fan, 1, quantity), proof))
 
     def network(self) -> tuple[int, float]:
-        rows = self._read(READ_NETWORKS, {"event_id": self.event, "networks": [NETWORK], "version": NEVER})
+        rows = self._read(READ_NETWORKS, {"event_id": self.event, "networks": [NETWORK]})
         return (int(rows[0]["seats"]), round(float(rows[0]["unbought_seats"]), 2)) if rows else (0, 0.0)
 
     def unbought(self, fan: int) -> float:
@@ -100,9 +99,10 @@ def test_a_networks_seats_are_counted_on_from_batch_to_batch_and_anew_where_anot
     mine, other = counted.engine, books.engine()
     assert counted.hold(1, 4)["seats"]
     kept = mine._kept_networks
-    assert kept.version_of(counted.event, NETWORK) == books.version()
     held = counted.hold(2, 4)
-    assert kept.take(counted.event, books.version()).seats == {NETWORK: 8}, "counted on, and not read"
+    counts = kept.take(counted.event, books.version())
+    assert counts.seats == {NETWORK: 8}, "counted on"
+    assert kept.due(counts, {NETWORK, "203.0.113.0/24"}) == ["203.0.113.0/24"], "and not read"
     counted.do(release(counted.event, 2, held["reservationId"]))
     counted.hold(3, 4)
     assert counted.network()[0] == 8
@@ -111,6 +111,47 @@ def test_a_networks_seats_are_counted_on_from_batch_to_batch_and_anew_where_anot
     counted.engine = mine
     assert counted.hold(5, 5)["code"] == "captcha_required", "the other worker's eight are known"
     assert counted.hold(5, 4)["seats"]
+
+
+def test_a_hold_that_is_bought_in_its_grace_counts_with_its_network_again(books: Books) -> None:
+    counted = Counted(books)
+    held = counted.hold(1, 6)
+    books.pass_time(HOLD_SECONDS + 1)
+    counted.engine = books.engine()
+    counted.hold(2, 3)
+    assert counted.network() == (3, 6.0), "read while the first is in its grace"
+    assert counted.do(of_network(checkout(counted.event, 1, hold=held["reservationId"])))["purchaseId"]
+    kept = counted.engine._kept_networks.take(counted.event, books.version()).seats
+    assert kept == {NETWORK: counted.network()[0]} == {NETWORK: 9}
+
+
+def test_a_bound_that_an_operator_sets_counts_what_was_held_before(books: Books) -> None:
+    counted = Counted(books)
+    set_limits = "UPDATE room SET network_limits_max = %s WHERE event_id = %s"
+    books.connection.execute(set_limits, (NETWORK_LIMITS_OFF, counted.event))
+    assert counted.hold(1, 10)["seats"]
+    assert counted.hold(2, 10)["seats"]
+    books.connection.execute(set_limits, (2, counted.event))
+    assert counted.hold(3, 1)["code"] == "captcha_required"
+
+
+def test_a_network_buys_two_limits_worth_without_proofs_however_large_the_hall(books: Books) -> None:
+    """Of 404 seats it may hold 161."""
+    books.connection.execute("UPDATE room SET network_limits_max = 0 WHERE event_id = %s", (books.event,))
+    engine = books.engine()
+
+    def do(command: Any, fan: int, proof: Proof = Proof.NONE) -> dict[str, Any]:
+        command = of_network(command, proof, "203.0.113.0/24" if fan == 9 else NETWORK)
+        (answer,) = bodies(engine.apply([command]), command)
+        return answer
+
+    held = {fan: do(best(books.event, fan, 1, 4), fan)["reservationId"] for fan in (*range(1, 8), 9)}
+    bought = [do(checkout(books.event, fan, hold=held[fan]), fan).get("code", "bought") for fan in range(1, 7)]
+    assert bought == ["bought"] * 5 + ["captcha_required"]
+    assert do(checkout(books.event, 9, hold=held[9]), 9)["purchaseId"], "another network's"
+    assert do(checkout(books.event, 6, hold=held[6]), 6, Proof.FRESH)["purchaseId"], "a proof of its own lifts it"
+    both = [of_network(best(books.event, 10, 1, 1)), of_network(checkout(books.event, 7, hold=held[7]))]
+    assert [one.get("code", "held") for one in bodies(engine.apply(both), *both)] == ["held", "captcha_required"]
 
 
 def test_large_holds_of_several_networks_block_a_twentieth_of_the_hall(books: Books) -> None:

@@ -21,7 +21,7 @@ def paces(client: aioredis.Redis) -> Paces:
 
 
 async def test_a_fan_may_use_a_minutes_commands_at_once_and_then_waits(client: aioredis.Redis) -> None:
-    assert [(await asked(client, 7)).left for _ in range(6)] == [5, 4, 3, 2, 1, 0]
+    assert [(await asked(client, 7)).over for _ in range(6)] == [""] * 6
     refused = await asked(client, 7)
     assert (refused.over, refused.retry_after_seconds) == ("fan", 10), "a tenth of a minute each"
     assert (await asked(client, 7)).retry_after_seconds == 10, "a refusal is not counted"
@@ -64,8 +64,7 @@ async def test_commands_of_one_turn_are_counted_one_after_the_other(client: aior
     counted = paces(client)
     asked = [counted.count(event, fan, "198.51.100.0/24") for event, fan in [(1, 7)] * 7 + [(2, 7)] + [(1, 8)] * 4]
     answers = await asyncio.gather(*asked)
-    assert [answer.left for answer in answers[:6]] == [5, 4, 3, 2, 1, 0]
-    assert [answer.over for answer in answers[6:]] == ["fan", "", "", "", "", "network"]
+    assert [answer.over for answer in answers] == [*[""] * 6, "fan", "", "", "", "", "network"]
 
 
 async def test_commands_that_come_while_others_are_counted_go_together(
@@ -88,11 +87,10 @@ async def test_commands_that_come_while_others_are_counted_go_together(
     later = [counted.count(1, 7, "198.51.100.0/24")]
     await asyncio.sleep(0)
     later += [counted.count(1, 7, "198.51.100.0/24"), counted.count(2, 7, "198.51.100.0/24")]
-    answers = await asyncio.gather(*trips, *later)
-    # This client has a connection for each trip, so that one may overtake the other.
-    assert sorted(answer.left for answer in answers) == [2, 3, 4, 5, 5]
+    assert {answer.over for answer in await asyncio.gather(*trips, *later)} == {""}
     assert sorted(sent) == [(1, 1), (1, 1), (1, 2), (2, 1)], "another event does not wait"
-    assert (await counted.count(1, 7, "198.51.100.0/24")).left == 1, "and it goes on"
+    more = [(await counted.count(1, 7, "198.51.100.0/24")).over for _ in range(3)]
+    assert more == ["", "", "fan"], "four were counted, and it goes on"
 
 
 async def test_what_waits_behind_a_trip_that_is_given_up_is_given_up_too(client: aioredis.Redis) -> None:
@@ -111,7 +109,21 @@ async def test_what_waits_behind_a_trip_that_is_given_up_is_given_up_too(client:
 async def test_who_does_not_wait_for_the_answer_is_counted(client: aioredis.Redis) -> None:
     counted = paces(client)
     counted.count(1, 7, "198.51.100.0/24").cancel()
-    assert (await counted.count(1, 7, "198.51.100.0/24")).left == 4
+    assert [(await counted.count(1, 7, "198.51.100.0/24")).over for _ in range(6)] == [*[""] * 5, "fan"]
+
+
+async def test_an_answer_names_its_command(client: aioredis.Redis) -> None:
+    """The script tells of those alone that are refused or have a proof."""
+    counted = paces(client)
+    await stand_proof(client, 1, 8, 60)
+    fans = [7] * 7 + [8, 9]
+    answers = await asyncio.gather(*[counted.count(1, fan, f"198.51.{fan}.0/24") for fan in fans])
+    assert [(answer.over, answer.proof_stands) for answer in answers[5:]] == [
+        ("", False),
+        ("fan", False),
+        ("", True),
+        ("", False),
+    ]
 
 
 async def test_a_proof_stands_for_its_fan_and_event(client: aioredis.Redis) -> None:

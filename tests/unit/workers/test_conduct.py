@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import msgspec
 import pytest
 
 from booking_lane.commands import Checkout, Proof, Reserve
-from db.booking.conduct import NETWORK_LIMITS_OFF, NETWORK_SEATS_MIN, network_seats_max, unproven_seats_max
+from db.booking.conduct import (
+    NETWORK_LIMITS_OFF,
+    NETWORK_SEATS_MIN,
+    bought_seats_max,
+    network_seats_max,
+    unproven_seats_max,
+)
 from tests.unit.booking_lane.asks import checkout, reserve
 from tests.unit.workers.hall import EVENT, HOLD_SECONDS, SEATS, Hall
 from workers.engine.book import Book
@@ -136,7 +143,30 @@ def test_a_tenth_of_a_hall_is_bought_without_proofs_from_all_networks_together()
     book = opened(*buy.values(), hall=hall)
     for hold in book.holds.values():
         hold.network = NETWORK
-    book.bought_unproven[EVENT] = unproven_seats_max(2, 1, book.hall_seats(EVENT)) - 1
+    book.bought_unproven[EVENT][""] = unproven_seats_max(2, 1, book.hall_seats(EVENT)) - 1
     assert [outcome(book, one) for one in buy.values()] == ["ok", "captcha_required"]
     proven = msgspec.structs.replace(buy[2], proof=int(Proof.FRESH))
     assert outcome(book, proven) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("limits", "fan_max", "seats"), [(0, 10, 20), (0, 1, NETWORK_SEATS_MIN), (1, 12, 12), (3, 10, 30)]
+)
+def test_a_network_buys_two_limits_worth_without_proofs_unless_an_operator_says_otherwise(
+    limits: int, fan_max: int, seats: int
+) -> None:
+    assert bought_seats_max(limits, fan_max) == seats
+
+
+def test_what_a_network_bought_without_proofs_leaves_others_theirs() -> None:
+    hall = Hall()
+    ids = {fan: held(hall, fan) for fan in (1, 2, 3)}
+    buy = {fan: msgspec.structs.replace(checkout(EVENT, fan, hold=ids[fan]), network=NETWORK) for fan in ids}
+    book = opened(*buy.values(), limits=0, hall=hall)
+    for fan, hold_id in ids.items():
+        book.holds[uuid.UUID(str(hold_id))].network = "203.0.113.0/24" if fan == 3 else NETWORK
+    most = bought_seats_max(0, book.events[EVENT].seats_per_fan_max)
+    assert most < unproven_seats_max(0, book.events[EVENT].seats_per_fan_max, book.hall_seats(EVENT))
+    book.bought_unproven[EVENT][NETWORK] = most - 1
+    assert [outcome(book, one) for one in buy.values()] == ["ok", "captcha_required", "ok"]
+    assert outcome(book, msgspec.structs.replace(buy[2], proof=int(Proof.FRESH))) == "ok", "its fan goes on"

@@ -94,6 +94,7 @@ def buy(
     )
     for seat in hold.seats:
         book.move(hold.event_id, seat, SeatNow(SeatStatus.BOOKED))
+    book.count_again(hold)
     book.close(hold, HoldState.PURCHASED)
     book.count_bought(hold.event_id, hold.user_id, hold.seats)
     book.purchases_of_holds[hold.reservation_id] = purchase

@@ -32,7 +32,7 @@ def needs(command: Reserve, batch: Needs) -> None:
         batch.free_rows.add((command.event_id, command.best_available.ticket_type_id))
         batch.lapsed_of.add(command.event_id)
     if command.network and not command.proof:
-        batch.networks.add((command.event_id, command.network))
+        batch.networks.setdefault(command.event_id, set()).add(command.network)
         best = command.best_available
         if (best.quantity if best is not None else len(command.seats)) >= LARGE_HOLD_SEATS:
             batch.large_holds.add(command.event_id)
