@@ -80,7 +80,7 @@ def at_node(connection: psycopg.Connection[tuple[object, ...]], event_id: int) -
     tables = {str(table): f"{table}_{part}" for *_, table, part in rows}
     if len(tables) < len(DISTRIBUTED) or len(rows) > len(tables):
         raise NotDistributedError(
-            "not all tables are distributed, each row to one node: run `admitone migrate --citus`"
+            "tables are not distributed, each row to one node: run `admitone migrate --citus`"
         )
     host, port, part, *_ = rows[0]
     return AtNode(str(host), int(str(port)), int(str(part)), tables)
