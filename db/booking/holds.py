@@ -147,7 +147,7 @@ SELECT {HOLD_COLUMNS}
  CROSS JOIN LATERAL (
        SELECT *
          FROM reservation h
-        WHERE h.event_id = e.event_id /* of one event: AND h.event_id = @ */
+        WHERE h.event_id = e.event_id
           AND {due("h", "e")}
         ORDER BY h.expires_at
         LIMIT %(holds_max)s) AS h

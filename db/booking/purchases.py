@@ -123,7 +123,7 @@ SELECT {_COLUMNS}
  CROSS JOIN LATERAL (
        SELECT *
          FROM purchase_detail d
-        WHERE d.purchase_id = p.purchase_id AND d.event_id = p.event_id /* of one event: AND d.event_id = @ */
+        WHERE d.purchase_id = p.purchase_id AND d.event_id = p.event_id
        OFFSET 0) AS d
  WHERE d.cancelled_at IS NULL
  ORDER BY d.ticket_type_id, d.row_number, d.seat_number
