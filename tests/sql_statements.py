@@ -93,6 +93,18 @@ def tables_named(statement: str) -> list[str]:
     return [table.name for table in tree.find_all(exp.Table) if table.name and table.name not in ctes]
 
 
+def asks_for_no_column(statement: str) -> bool:
+    """Whether an ``EXISTS (SELECT FROM …)`` of a distributed table names nothing of the query around it."""
+    for found in _parsed(statement).find_all(exp.Exists):
+        tables = list(found.find_all(exp.Table))
+        own = {table.alias_or_name for table in tables}
+        depends = any(column.table and column.table not in own for column in found.find_all(exp.Column))
+        is_bare = isinstance(found.this, exp.Select) and not found.this.expressions
+        if is_bare and not depends and any(table.name in DISTRIBUTED for table in tables):
+            return True
+    return False
+
+
 def _parsed(statement: str) -> exp.Expr:
     text = _PARAMETER.sub(r":\1", statement).replace("%s", ":each").replace("%%", "%")
     (tree,) = sqlglot.parse(text, dialect="postgres")

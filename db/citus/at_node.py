@@ -79,8 +79,6 @@ def at_node(connection: psycopg.Connection[tuple[object, ...]], event_id: int) -
     rows = connection.execute(WHERE_PARTS_ARE, {"event_id": event_id}).fetchall()
     tables = {str(table): f"{table}_{part}" for *_, table, part in rows}
     if len(tables) < len(DISTRIBUTED) or len(rows) > len(tables):
-        raise NotDistributedError(
-            "tables are not distributed, each row to one node: run `admitone migrate --citus`"
-        )
+        raise NotDistributedError("tables are not distributed, each row to one node: run `admitone migrate --citus`")
     host, port, part, *_ = rows[0]
     return AtNode(str(host), int(str(port)), int(str(part)), tables)

@@ -11,7 +11,7 @@ from db.citus.one_event import of_one_event
 from db.citus.spread import SPREAD, WALKED
 from db.citus.tables import DISTRIBUTED, LOCAL
 from db.tables.metadata import METADATA
-from tests.sql_statements import hot_statements, statements, tables_named, unbound_tables
+from tests.sql_statements import asks_for_no_column, hot_statements, statements, tables_named, unbound_tables
 
 WITH_REASON = set(chain.from_iterable(SPREAD.values()))
 
@@ -58,6 +58,14 @@ def test_every_other_statement_asks_one_node_or_says_why_not() -> None:
     assert WITH_REASON - spread == set(), "these are about one event by now, or are gone"
     assert len(WITH_REASON) == len(list(chain.from_iterable(SPREAD.values())))
     assert len(statements()) > 150
+
+
+def test_a_question_whether_there_are_rows_names_a_column() -> None:
+    """Beside a table of the coordinator Citus asks such a question first, and then fails where it has no column."""
+    hot = set(hot_statements().values())
+    bare = {name for name, sql in statements().items() if sql not in hot and asks_for_no_column(sql)}
+    assert bare == set()
+    assert asks_for_no_column("SELECT EXISTS (SELECT FROM seat WHERE event_id = %(event_id)s)")
 
 
 @pytest.mark.parametrize("name", WALKED)
