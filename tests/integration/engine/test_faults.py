@@ -52,7 +52,7 @@ class Faults:
 
 
 def kill_connections(books: Books) -> None:
-    """Kill the one engine's session. An assertion that failed here the engine would take for its batch's, and halve it."""
+    """Kill the one engine's session. The engine would take a failed assertion for its batch's, and halve it."""
     killed = books.rows("SELECT pg_terminate_backend(pid, 5000) AS ended FROM pg_stat_activity WHERE " + THE_ENGINES)
     if [row["ended"] for row in killed] != [True]:
         pytest.fail(f"one session is to end: {killed}")
