@@ -83,10 +83,33 @@ def unbound_tables(statement: str) -> list[str]:
     A condition that names a column of a query around it does not count, unless that column is a parameter itself.
     Rows that are inserted go to the nodes of their events.
     """
+    return sorted(_unbound(_parsed(statement), {}))
+
+
+def tables_named(statement: str) -> list[str]:
+    """The tables that the statement names, one as often as it stands there."""
+    tree = _parsed(statement)
+    ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
+    return [table.name for table in tree.find_all(exp.Table) if table.name and table.name not in ctes]
+
+
+def asks_for_no_column(statement: str) -> bool:
+    """Whether an ``EXISTS (SELECT FROM …)`` of a distributed table names nothing of the query around it."""
+    for found in _parsed(statement).find_all(exp.Exists):
+        tables = list(found.find_all(exp.Table))
+        own = {table.alias_or_name for table in tables}
+        depends = any(column.table and column.table not in own for column in found.find_all(exp.Column))
+        is_bare = isinstance(found.this, exp.Select) and not found.this.expressions
+        if is_bare and not depends and any(table.name in DISTRIBUTED for table in tables):
+            return True
+    return False
+
+
+def _parsed(statement: str) -> exp.Expr:
     text = _PARAMETER.sub(r":\1", statement).replace("%s", ":each").replace("%%", "%")
     (tree,) = sqlglot.parse(text, dialect="postgres")
     assert tree is not None
-    return sorted(_unbound(tree, {}))
+    return tree
 
 
 def _unbound(query: exp.Expr, outer: Mapping[str, str]) -> Iterator[str]:

@@ -65,7 +65,7 @@ RETURNING user_id
 _NOTE_EARLIER: Final[LiteralString] = """
 INSERT INTO account_fan (user_id, earlier_user_id)
 SELECT %(user_id)s, %(earlier)s
- WHERE EXISTS (SELECT FROM purchase p WHERE p.user_id = %(earlier)s)
+ WHERE EXISTS (SELECT 1 FROM purchase p WHERE p.user_id = %(earlier)s)
    AND (SELECT count(*) FROM account_fan f WHERE f.user_id = %(user_id)s) < %(earlier_max)s
     ON CONFLICT DO NOTHING
 """

@@ -24,7 +24,7 @@ SELECT kind, event_id, enabled, threshold, for_seconds FROM alarm_rule ORDER BY 
 _SET: Final[LiteralString] = """
 INSERT INTO alarm_rule (kind, event_id, enabled, threshold, for_seconds)
 SELECT %(kind)s, %(event_id)s, %(enabled)s, %(threshold)s, %(for_seconds)s
- WHERE %(event_id)s = 0 OR EXISTS (SELECT FROM event e WHERE e.event_id = %(event_id)s AND e.rehearsal_of IS NULL)
+ WHERE %(event_id)s = 0 OR EXISTS (SELECT 1 FROM event e WHERE e.event_id = %(event_id)s AND e.rehearsal_of IS NULL)
     ON CONFLICT (kind, event_id) DO UPDATE
    SET enabled = excluded.enabled, threshold = excluded.threshold, for_seconds = excluded.for_seconds
 """

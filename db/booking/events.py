@@ -23,7 +23,7 @@ SELECT event_id, version, on_sale_at, currency, seats_per_fan_max, date, {sale_e
        (SELECT ARRAY[r.network_limits_max, r.fan_unbought_max, r.waiting_list::int, r.offer_minutes, r.cancel_hours,
                      r.cancel_fee_percent, r.cancel_fee_amount, r.payment_term_hours, r.payment_term_seats_max]
           FROM room r
-         WHERE r.event_id = event.event_id /* of one event: AND r.event_id = @ */)
+         WHERE r.event_id = event.event_id)
   FROM event
  WHERE event_id = ANY (%(event_ids)s::bigint[])
 """  # noqa: S608 - of constants alone

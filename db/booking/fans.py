@@ -34,7 +34,7 @@ SELECT k.event_id, k.user_id, h.holds, h.unbought, p.types_bought, p.cancelled
         CROSS JOIN LATERAL (
               SELECT *
                 FROM purchase_detail d
-               WHERE d.purchase_id = p.purchase_id AND d.event_id = p.event_id /* of one event: AND d.event_id = @ */
+               WHERE d.purchase_id = p.purchase_id AND d.event_id = p.event_id
               OFFSET 0) AS d
         WHERE p.user_id = k.user_id AND p.event_id = k.event_id) AS p
 """  # noqa: S608 - of constants alone

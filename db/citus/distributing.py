@@ -27,6 +27,8 @@ SELECT conrelid::regclass::text, conname
 """
 # One node after the other: a foreign key to a table that was distributed in the same transaction needs it.
 _SEQUENTIAL: Final[LiteralString] = "SELECT set_config('citus.multi_shard_modify_mode', 'sequential', true)"
+# A batch writes to one copy of a row (`db.citus.at_node`).
+_ONE_COPY: Final[LiteralString] = "SELECT set_config('citus.shard_replication_factor', '1', true)"
 _DISTRIBUTE_FIRST: Final[LiteralString] = "SELECT create_distributed_table(%(table)s, 'event_id')"
 _DISTRIBUTE: Final[LiteralString] = "SELECT create_distributed_table(%(table)s, 'event_id', colocate_with => 'event')"
 _DROP_TRIGGER: Final[LiteralString] = "DROP TRIGGER IF EXISTS keep_event_search_available ON ticket"
@@ -59,6 +61,7 @@ def distribute(database_url: str) -> list[str]:
         if not missing:
             return []
         connection.execute(_SEQUENTIAL)
+        connection.execute(_ONE_COPY)
         connection.execute(_DROP_TRIGGER)
         which = {"local": list(LOCAL), "distributed": list(DISTRIBUTED)}
         for table, key in connection.execute(_KEYS_OF_LOCAL, which).fetchall():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -56,6 +57,15 @@ def with_citus(database_url: str, *, is_citus: bool) -> str:
 def leads_to_citus(database_url: str) -> bool:
     """Whether the URL leads to a Citus coordinator, so that a statement is to name the one event it is about."""
     return _CITUS in database_url.partition("?")[2].split("&")
+
+
+def at_host(database_url: str, host: str, port: int) -> str:
+    """The URL of a Postgres at another address, reached directly: the same user, password, database and parameters."""
+    parts = urlsplit(with_citus(with_pooler(database_url, NO_POOLER), is_citus=False))
+    who, at, _ = parts.netloc.rpartition("@")
+    query = [one for one in parts.query.split("&") if one and not one.startswith(("host=", "hostaddr=", "port="))]
+    shown = f"[{host}]" if ":" in host else host
+    return urlunsplit(parts._replace(netloc=f"{who}{at}{shown}:{port}", query="&".join(query)))
 
 
 def _with(database_url: str, beginning: str, part: str) -> str:

@@ -116,7 +116,7 @@ UPDATE entry SET undone_at = now(), undone_by = %(operator)s
  WHERE entry_id = %(entry_id)s AND event_id = %(event_id)s AND undone_at IS NULL
 """
 _IS_THERE: Final[LiteralString] = """
-SELECT EXISTS (SELECT FROM entry WHERE entry_id = %(entry_id)s AND event_id = %(event_id)s)
+SELECT EXISTS (SELECT 1 FROM entry WHERE entry_id = %(entry_id)s AND event_id = %(event_id)s)
 """
 
 _READ_CONFLICT: Final[LiteralString] = """

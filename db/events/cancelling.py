@@ -71,7 +71,7 @@ WITH clock AS MATERIALIZED (SELECT now() AS now)
 UPDATE event_cancellation c
    SET told_through = %(told_through)s,
        done_at = CASE WHEN %(all_told)s
-                       AND NOT EXISTS (SELECT FROM reservation r WHERE r.event_id = %(event_id)s AND r.{OPEN})
+                       AND NOT EXISTS (SELECT 1 FROM reservation r WHERE r.event_id = %(event_id)s AND r.{OPEN})
                       THEN clock.now END
   FROM clock
  WHERE c.event_id = %(event_id)s

@@ -61,7 +61,7 @@ SELECT ticket_type_id, max(had)::bigint
 
 SOLD_OR_HELD: Final = f"""
 SELECT EXISTS (
-       SELECT FROM seat
+       SELECT 1 FROM seat
         WHERE event_id = %(event_id)s
           AND {TAKEN})
 """  # noqa: S608 - of constants alone

@@ -38,16 +38,16 @@ SELECT kind, sum(messages)::bigint,
 """Of the newest move or the cancellation. A message's dedup key names the event's revision (`workers.messages`)."""
 
 _UNWRITTEN: Final[LiteralString] = f"""
-SELECT EXISTS (SELECT
+SELECT EXISTS (SELECT 1
                  FROM outbox o
                 WHERE o.sent_at IS NULL AND o.event_id = %(event_id)s AND o.kind IN ({_KINDS}))
-    OR EXISTS (SELECT
+    OR EXISTS (SELECT 1
                  FROM delivery d
                  JOIN outbox o USING (event_id, outbox_id)
                 WHERE d.channel = '{ChannelName.MESSAGE}' AND d.recipient_id = 0 AND d.state = 'pending'
                   AND d.event_id = %(event_id)s AND o.kind IN ({_KINDS}))
 """  # noqa: S608 - of constants alone
-"""Whether messages of a change are yet to be written."""
+"""Whether messages of a change are yet to be written. Citus takes no subquery without a column here."""
 
 _CANCELLATION: Final[LiteralString] = """
 SELECT c.cancelled_at, c.done_at,

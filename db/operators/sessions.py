@@ -67,7 +67,7 @@ _ADD_TOKEN: Final[LiteralString] = f"""
 INSERT INTO operator_session (session_id, label, role, event_id, made_by, ends_at)
 SELECT %(session_id)s, %(label)s, %(role)s, %(event_id)s, %(made_by)s, now() + make_interval(secs => %(seconds)s)
  WHERE (SELECT count(*) FROM operator_session s WHERE s.name IS NULL AND {_LIVE}) < %(tokens_max)s
-   AND (%(event_id)s::bigint IS NULL OR EXISTS (SELECT FROM event e WHERE e.event_id = %(event_id)s))
+   AND (%(event_id)s::bigint IS NULL OR EXISTS (SELECT 1 FROM event e WHERE e.event_id = %(event_id)s))
 """  # noqa: S608 - of constants alone
 
 _TOKENS: Final[LiteralString] = f"""

@@ -75,7 +75,7 @@ VALUES (%(event_id)s, %(reservation_id)s, %(user_id)s, %(sealed)s, %(hash)s, %(c
 
 HAS: Final[LiteralString] = """
 SELECT EXISTS (
-    SELECT
+    SELECT 1
       FROM order_answers
      WHERE reservation_id = %(reservation_id)s AND event_id = %(event_id)s AND user_id = %(user_id)s
        AND terms_version >= %(terms_version)s)

@@ -148,7 +148,7 @@ SELECT event_id FROM booking_command WHERE user_id = %(fan)s
 """
 
 _HAS_OPEN_HOLD: Final[LiteralString] = f"""
-SELECT EXISTS (SELECT FROM reservation WHERE event_id = %(event_id)s AND user_id = %(fan)s AND {OPEN})
+SELECT EXISTS (SELECT 1 FROM reservation WHERE event_id = %(event_id)s AND user_id = %(fan)s AND {OPEN})
 """  # noqa: S608 - of constants alone
 
 _ERASE: Final[tuple[LiteralString, ...]] = (

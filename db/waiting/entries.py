@@ -70,12 +70,10 @@ SELECT {_COLUMNS},
        (SELECT count(*)
           FROM purchase p
           JOIN purchase_detail d ON d.purchase_id = p.purchase_id AND d.event_id = p.event_id
-         WHERE p.user_id = w.user_id AND p.event_id = w.event_id AND d.cancelled_at IS NULL
-              /* of one event: AND p.event_id = @ */)::int
+         WHERE p.user_id = w.user_id AND p.event_id = w.event_id AND d.cancelled_at IS NULL)::int
      + (SELECT coalesce(sum(cardinality(h.seat_numbers)), 0)
           FROM reservation h
-         WHERE h.user_id = w.user_id AND h.event_id = w.event_id AND {live("h")}
-              /* of one event: AND h.event_id = @ */)::int
+         WHERE h.user_id = w.user_id AND h.event_id = w.event_id AND {live("h")})::int
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, ticket_type_id int, free_max int)
  CROSS JOIN LATERAL generate_series(1, least(k.free_max, {QUANTITY_MAX})) AS q (quantity)

@@ -8,7 +8,7 @@ import logging
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict, TypeVar
 
@@ -25,7 +25,7 @@ from booking_lane.settings import HoldSettings
 from db.booking.results import Result
 from db.connections import primary
 from db.connections.pooled import PooledConnection
-from db.connections.urls import leads_to_citus
+from db.connections.urls import at_host, leads_to_citus
 from db.patience import Trouble, trouble_of
 from db.payments.rows import Payment, PaymentJob
 from workers.engine.awaits import AwaitsPayment
@@ -33,10 +33,11 @@ from workers.engine.book import Book
 from workers.engine.commands import decide
 from workers.engine.free_rows import KeptRows
 from workers.engine.kept_networks import KeptNetworks
+from workers.engine.nodes import Nodes, number_orders
 from workers.engine.offers import make_offers
 from workers.engine.reading import lock_and_read
 from workers.engine.refused import Refused
-from workers.engine.statements import CitusCursor, Connection
+from workers.engine.statements import Connection
 from workers.engine.writing import event_changes, record, write
 
 logger = logging.getLogger(__name__)
@@ -68,8 +69,8 @@ _SESSION = {
     "join_collapse_limit": 1,
     **primary.PLAN_BY_KEYS,
 }
-_SESSION_OF_CITUS = _SESSION | {
-    # Citus finds the shard of a statement by its parameters' values, which a generic plan does not have.
+_SESSION_OF_COORDINATOR = _SESSION | {
+    # Citus finds the node of a statement by its parameters' values, which a generic plan does not have.
     "plan_cache_mode": "force_custom_plan",
 }
 
@@ -122,7 +123,7 @@ class Engine:
         locks: False only in tests that show what breaks without locks.
 
     Attributes:
-        is_on_citus: the database is a coordinator's, so that a statement is to be about one event.
+        is_on_citus: the database is a coordinator's.
     """
 
     def __init__(
@@ -143,6 +144,7 @@ class Engine:
         self._probe = probe
         self._locks = locks
         self._connection: Connection | None = None
+        self._nodes = Nodes(self._connect_to_node) if self.is_on_citus else None
         self._kept = KeptRows()
         self._kept_networks = KeptNetworks()
         self._planned_at = float("-inf")
@@ -151,28 +153,26 @@ class Engine:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        if self._nodes is not None:
+            self._nodes.close()
 
     def connection(self) -> Connection:
-        """The connection, which is opened if there is none.
+        """The connection, which is opened if there is none; on Citus it leads to the coordinator.
 
         Raises:
             psycopg.OperationalError: Postgres cannot be reached.
         """
         if self._connection is None or self._connection.closed:
-            self._connection = primary.connect(
-                self._database_url,
-                "admitone-worker",
-                connect_seconds=CONNECT_SECONDS,
-                session=_SESSION_OF_CITUS if self.is_on_citus else _SESSION,
-                **_connection_classes(),
-            )
-            if self.is_on_citus:
-                self._connection.cursor_factory = CitusCursor
+            session = _SESSION_OF_COORDINATOR if self.is_on_citus else _SESSION
+            self._connection = _connect(self._database_url, session)
         return self._connection
+
+    def _connect_to_node(self, host: str, port: int) -> Connection:
+        return _connect(at_host(self._database_url, host, port), _SESSION)
 
     def apply(self, commands: Sequence[Command]) -> Applied:
         """Apply a batch in one transaction, or in several if one of its commands cannot be applied. On Citus each event
-        has a transaction of its own, which is on one shard.
+        has a transaction of its own, which is at one node.
 
         Raises:
             OutageError: Postgres stayed away. The batch may be applied again; it takes effect once.
@@ -233,6 +233,7 @@ class Engine:
 
     def _trouble_of(self, error: psycopg.Error) -> Trouble | None:
         is_lost = self._connection is None or self._connection.closed
+        is_lost = is_lost or (self._nodes is not None and self._nodes.is_lost)
         if is_lost and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             return Trouble.AWAY
         return trouble_of(error)
@@ -258,7 +259,7 @@ class Engine:
         outcome = _outcome(command, {"status": "failed", "problem": problem("internal_error")})
 
         def recorded() -> Outcome:
-            with self._transaction() as connection:
+            with self._transaction([command]) as connection:
                 return record(connection, outcome)
 
         try:
@@ -268,11 +269,16 @@ class Engine:
             return outcome
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def _transaction(self, commands: Sequence[Command]) -> Iterator[Connection]:
+        """A transaction for these commands; on Citus, where they are about one event, at the node that has its rows."""
         connection = self.connection()
         try:
-            with connection.transaction():
-                yield connection
+            if self._nodes is not None:
+                with self._nodes.transaction(connection, commands[0].event_id) as at_node:
+                    yield at_node
+            else:
+                with connection.transaction():
+                    yield connection
         except Exception as error:
             # RQ's time limit comes as a signal at any moment. psycopg may then fail with another error that hides it,
             # and the connection cannot be used any more.
@@ -288,13 +294,15 @@ class Engine:
     def _apply_once(self, commands: Sequence[Command]) -> Applied:
         probe = self._probe
         self._plan_anew()
-        with self._transaction() as connection:
+        with self._transaction(commands) as connection:
             book, recorded = lock_and_read(
                 connection, self._kept, self._kept_networks, commands, self._hold, locks=self._locks
             )
             probe("locked")
             outcomes, new, awaiting = self._decide(book, commands, recorded)
             probe("decided")
+            if self._nodes is not None and book.changes.purchases:
+                number_orders(self.connection(), book.changes.purchases)
             with connection.pipeline():
                 write(connection, book, new)
             probe("written")
@@ -318,8 +326,9 @@ class Engine:
         """
         now = time.monotonic()
         if now - self._planned_at > PLANS_SECONDS_MAX:
-            if not isinstance(self.connection(), PooledConnection):
-                self.connection().execute("DISCARD PLANS")
+            for connection in [self.connection()] if self._nodes is None else self._nodes.connections():
+                if not isinstance(connection, PooledConnection):
+                    connection.execute("DISCARD PLANS")
             self._planned_at = now
 
     def _keep_rows(self, book: Book) -> None:
@@ -391,6 +400,12 @@ class Engine:
             return decide(book, command)
         except Refused as refusal:
             return refusal.document
+
+
+def _connect(database_url: str, session: Mapping[str, object]) -> Connection:
+    return primary.connect(
+        database_url, "admitone-worker", connect_seconds=CONNECT_SECONDS, session=session, **_connection_classes()
+    )
 
 
 def _connection_classes() -> _Classes:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import urlsplit
 
 import psycopg
@@ -16,6 +17,8 @@ import pytest
 from psycopg import sql
 
 from booking_lane.clients import jobs_client
+from booking_lane.commands import Command
+from db.citus.at_node import at_node
 from db.citus.distributing import distribute
 from db.citus.tables import DISTRIBUTED
 from db.connections import primary
@@ -84,6 +87,70 @@ def test_no_command_fails_while_the_nodes_are_away(books: Books) -> None:
         answers = [codes(engine.apply([one]), one) for one in asked]
     assert answers == [["ok"]] * len(asked)
     assert len(books.statuses()) == 1 + len(asked)
+
+
+@pytest.mark.parametrize("point", ["locked", "decided", "written", "committed"])
+def test_a_batch_whose_node_fails_at_any_point_applies_once(books: Books, point: str) -> None:
+    """A worker that loses its node and keeps its coordinator; `test_faults` has it the other way round."""
+    left = [lambda: end_workers(books)]
+
+    def probe(at: str) -> None:
+        if at == point and left:
+            left.pop()()
+
+    engine = books.engine(probe=probe)
+    seat = (1, 1, 1)
+    asked: list[Command] = [
+        reserve(books.event, 1, seat),
+        checkout(books.event, 1, seat),
+        reserve(books.event, 2, seat),
+    ]
+    answers = [codes(engine.apply(asked), *asked) for _ in range(2)]
+    assert answers == [["ok", "ok", "seats_taken"]] * 2
+    assert (left, books.version(), books.statuses()) == ([], 1, {seat: "booked"})
+
+
+def test_rows_move_between_batches_and_the_next_one_follows_them(books: Books) -> None:
+    engine = books.engine()
+    for user in range(1, 5):
+        asked = reserve(books.event, user, (1, 1, user))
+        assert codes(engine.apply([asked]), asked) == ["ok"]
+        move(books)
+    assert books.version() == 4
+    assert len(books.statuses()) == 4
+
+
+def test_rows_move_only_once_a_batch_has_ended(books: Books) -> None:
+    """Citus copies the rows that it sees: what a batch wrote meanwhile would be lost."""
+    moving = threading.Thread(target=move, args=[books])
+    host, port = place(books)
+    waits: LiteralString = (
+        "SELECT FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+
+    def probe(at: str) -> None:
+        if at == "locked":
+            moving.start()
+            with psycopg.connect(books.database_url, host=host, port=port, autocommit=True) as node:
+                await_that(lambda: node.execute(waits).fetchone() is not None, 30, what="the move waits for the batch")
+
+    first, second = reserve(books.event, 1, (1, 1, 1)), reserve(books.event, 2, (1, 1, 2))
+    assert codes(books.engine(probe=probe).apply([first]), first) == ["ok"]
+    moving.join()
+    assert place(books) != (host, port)
+    assert codes(books.engine().apply([second]), second) == ["ok"]
+    assert books.statuses() == {(1, 1, 1): "reserved", (1, 1, 2): "reserved"}
+
+
+def test_orders_of_all_nodes_are_counted_together(books: Books) -> None:
+    events = [books.event, *(books.event_new() for _ in range(5))]
+    assert len({place(books, event) for event in events}) > 1, "events of several nodes"
+    asked = [ask for event in events for ask in (reserve(event, 7, (1, 1, 1)), checkout(event, 7, (1, 1, 1)))]
+    assert set(codes(books.engine().apply(asked), *asked)) == {"ok"}
+    numbers = [row["order_number"] for row in books.rows("SELECT order_number FROM purchase ORDER BY 1")]
+    assert numbers == list(range(numbers[0], numbers[0] + len(events)))
+    assert numbers[0] < 1_000_000
 
 
 @pytest.mark.timeout(400)
@@ -159,6 +226,40 @@ class NoKeys:
 
     def sign(self, ticket: object) -> str:
         return "unsigned"
+
+
+def place(books: Books, event: int | None = None) -> tuple[str, int]:
+    """Where the event's rows are."""
+    with psycopg.connect(books.database_url) as connection:
+        there = at_node(connection, event or books.event)
+    return there.host, there.port
+
+
+def move(books: Books) -> None:
+    """Have Citus move the event's rows to another node."""
+    host, port = place(books)
+    with psycopg.connect(books.database_url, autocommit=True) as connection:
+        there = at_node(connection, books.event)
+        nodes = connection.execute("SELECT nodename, nodeport FROM pg_dist_node WHERE shouldhaveshards").fetchall()
+        other = next(node for node in nodes if node != (host, port))
+        connection.execute(
+            "SELECT citus_move_shard_placement(%s, %s, %s, %s, %s, 'block_writes')", (there.part, host, port, *other)
+        )
+
+
+def end_workers(books: Books) -> None:
+    """End the workers' sessions at the nodes."""
+    name = urlsplit(books.database_url).path.removeprefix("/")
+    end: LiteralString = (
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE application_name = 'admitone-worker' AND datname = %s"
+    )
+    ended = []
+    for node in nodes_of(CITUS_URL)[1:]:
+        with psycopg.connect(node, autocommit=True) as connection:
+            ended += connection.execute(end, (name,)).fetchall()
+    if ended != [(True,)]:
+        pytest.fail(f"one session is to end: {ended}")
 
 
 @contextmanager

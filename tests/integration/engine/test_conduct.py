@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 
 from booking_lane.commands import Command, Proof
-from db.booking.conduct import NETWORK_LIMITS_OFF, READ_NETWORKS, READ_PICTURE, PictureRow
+from db.booking.conduct import NETWORK_LIMITS_OFF, READ_NETWORKS, READ_PICTURE, NetworkRow, PictureRow
 from db.booking.fans import READ_FANS, FanRow, fan_key
-from db.citus.one_event import of_one_event
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies
 from tests.unit.booking_lane.asks import best, cancel, checkout, release, sweep
+from workers.engine.statements import run
 
 NETWORK = "198.51.100.0/24"
 
@@ -38,16 +38,18 @@ class Counted:
 
     def network(self) -> tuple[int, float]:
         rows = self._read(READ_NETWORKS, {"event_id": self.event, "networks": [NETWORK]})
-        return (int(rows[0]["seats"]), round(float(rows[0]["unbought_seats"]), 2)) if rows else (0, 0.0)
+        found = NetworkRow._make(rows[0]) if rows else NetworkRow(self.event, NETWORK, 0, 0.0)
+        return found.seats, round(found.unbought_seats, 2)
 
     def unbought(self, fan: int) -> float:
         (row,) = self._read(READ_FANS, fan_key(self.event, fan))
-        return round(FanRow(**row).unbought_in_all(), 2)
+        return round(FanRow._make(row).unbought_in_all(), 2)
 
-    def _read(self, statement: str, key: Any) -> list[dict[str, Any]]:
-        """What the engine reads by this key of the event."""
-        which = {"rows": msgspec.json.encode([key]).decode(), "event_id": self.event}
-        return self.books.connection.execute(of_one_event(statement).encode(), which).fetchall()
+    def _read(self, statement: str, key: Any) -> list[tuple[Any, ...]]:
+        """What the engine reads by this key of the event, where it reads it."""
+        rows = msgspec.json.encode([key]).decode()
+        with self.engine._transaction([sweep(self.event)]) as connection:
+            return run(connection, statement, rows=rows).fetchall()
 
 
 def test_a_networks_seats_count_while_held_or_bought_without_a_proof(books: Books) -> None:

@@ -312,6 +312,7 @@ def test_the_holds_of_a_cancelled_event_end_with_the_next_sweep_and_no_others(bo
     assert books.connection.execute(EVENTS_WITH_DUE_HOLDS, due).fetchall() == []
 
 
+@pytest.mark.skipif(bool(CITUS_URL), reason="a coordinator's plan does not say what its nodes' plans execute")
 def test_a_sweep_reads_no_open_hold_where_no_event_is_cancelled(books: Books) -> None:
     books.engine().apply([reserve(books.event, 1, A1)])
     due = {**Lanes(1).of_lane(0), "grace_seconds": GRACE_SECONDS, "events_max": 10}

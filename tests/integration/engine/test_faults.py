@@ -21,6 +21,7 @@ from db.connections.engines import sqlalchemy_url
 from tests.integration.engine.books import Books, bodies, codes, connect
 from tests.integration.on_citus import CITUS_URL
 from tests.unit.booking_lane.asks import checkout, release, reserve, sweep
+from tests.waiting import await_that
 from workers.engine import engine as engine_module
 from workers.engine.commands import RULES
 from workers.engine.commands.rule import Rule
@@ -51,8 +52,16 @@ class Faults:
 
 
 def kill_connections(books: Books) -> None:
+    """Kill the one engine's session. The engine would take a failed assertion for its batch's, and halve it."""
     killed = books.rows("SELECT pg_terminate_backend(pid, 5000) AS ended FROM pg_stat_activity WHERE " + THE_ENGINES)
-    assert [row["ended"] for row in killed] == [True]
+    if [row["ended"] for row in killed] != [True]:
+        pytest.fail(f"one session is to end: {killed}")
+
+
+def await_no_engine(books: Books) -> None:
+    """Until Postgres lists no session of an engine; on a busy machine one that was closed stays for a moment."""
+    listed = "SELECT count(*) FROM pg_stat_activity WHERE " + THE_ENGINES
+    await_that(lambda: books.number(listed) == 0, what="the sessions have ended")
 
 
 @contextmanager
@@ -205,6 +214,7 @@ def test_a_connection_killed_at_any_point_applies_once(books: Books, point: str)
     held = reserve(books.event, 9, A3)
     (hold,) = bodies(books.engine().apply([held]), held)
     books.engines.pop().close()
+    await_no_engine(books)
     faults = Faults(point, lambda: kill_connections(books))
     engine = books.engine(probe=faults)
     commands: list[Command] = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from db.payments import cashier as sql
 from tests.integration.engine.books import Books
 from tests.integration.engine.test_payments import A1, A2, FAN, OTHER, Till
+from tests.integration.on_citus import CITUS_URL
 from workers.payments.notes import Notes
 
 
@@ -39,7 +40,7 @@ async def test_a_note_that_postgres_refuses_keeps_no_other(
     payments: tuple[Till, uuid.UUID, uuid.UUID], connection: psycopg.AsyncConnection[Any]
 ) -> None:
     till, first, second = payments
-    notes = Notes(is_citus=False, on_note=lambda: None)
+    notes = Notes(is_citus=bool(CITUS_URL), on_note=lambda: None)
     right, wrong = captured(notes, till, first), captured(notes, till, second, amount=2**70)
     await asyncio.sleep(0)
     assert await notes.write(connection) == 2
@@ -58,9 +59,10 @@ async def test_a_payment_that_a_batch_has_locked_is_noted_in_a_later_turn(
     payments: tuple[Till, uuid.UUID, uuid.UUID], connection: psycopg.AsyncConnection[Any]
 ) -> None:
     till, first, second = payments
-    notes = Notes(is_citus=False, on_note=lambda: None)
+    notes = Notes(is_citus=bool(CITUS_URL), on_note=lambda: None)
     with psycopg.connect(till.books.database_url) as batch:
-        batch.execute("SELECT FROM payment WHERE payment_id = %s FOR UPDATE", (second,))
+        lock: LiteralString = "SELECT FROM payment WHERE (event_id, payment_id) = (%s, %s) FOR UPDATE"
+        batch.execute(lock, (till.event, second))
         tasks = [captured(notes, till, first), captured(notes, till, second)]
         await asyncio.sleep(0)
         assert await asyncio.wait_for(notes.write(connection), 5) == 1, "it waits for no batch"

@@ -38,7 +38,9 @@ from payments.provider import ProviderAwayError
 from payments.settings import PaymentSettings
 from tests.factories import SECRET, make_event
 from tests.faults.harness import Row, append_row
+from tests.integration import on_citus
 from tests.integration.engine.books import plan
+from tests.integration.on_citus import with_citus
 from tests.integration.workers.lanes import LANES, Lanes
 from tests.tills import mollie_server, stripe_server
 from tests.tills.mollie_server import MollieBooks
@@ -48,6 +50,8 @@ from tests.unit.booking_lane.asks import cancel, checkout, reserve
 from tests.waiting import await_that
 from workers.payments.cashier import Cashier
 from workers.payments.reconciling import reconcile
+
+database_url = on_citus.database_url
 
 POINTS = ("pay_taken", "pay_opened", "pay_noted", "pay_captured", "pay_sent", "pay_refunded")
 NUMBERED = "pay_numbered"
@@ -211,12 +215,12 @@ class Till:
 
 
 def provider_of(till: Till, fault: Any = None) -> TestProvider:
-    return TestProvider(till.lanes.database_url, SECRET, **({} if fault is None else {"fault": fault}))
+    return TestProvider(with_citus(till.lanes.database_url), SECRET, **({} if fault is None else {"fault": fault}))
 
 
 @pytest.fixture
 def till(lanes: Lanes) -> Iterator[Till]:
-    lanes.environ = {**lanes.environ, **QUICK, "ADMITONE_PAYMENT_PROVIDERS": "test"}
+    lanes.environ = {**lanes.environ, **on_citus.ENVIRON, **QUICK, "ADMITONE_PAYMENT_PROVIDERS": "test"}
     event = make_event(lanes.database_url, plan(payments="test"))
     with psycopg.connect(lanes.database_url, autocommit=True, row_factory=dict_row) as connection:
         yield Till(lanes, event, connection)
@@ -231,7 +235,7 @@ def each_till(request: pytest.FixtureRequest, lanes: Lanes) -> Iterator[Till]:
     with ExitStack() as stack:
         if books is not None:
             environ[f"ADMITONE_{name.upper()}_URL"] = stack.enter_context(serving(books))
-        lanes.environ = {**lanes.environ, **QUICK, **environ, "ADMITONE_PAYMENT_PROVIDERS": name}
+        lanes.environ = {**lanes.environ, **on_citus.ENVIRON, **QUICK, **environ, "ADMITONE_PAYMENT_PROVIDERS": name}
         event = make_event(lanes.database_url, plan(payments=name))
         connection = stack.enter_context(psycopg.connect(lanes.database_url, autocommit=True, row_factory=dict_row))
         yield Till(lanes, event, connection, books)
@@ -337,7 +341,7 @@ def test_a_cashier_killed_at_each_point_loses_and_doubles_nothing(each_till: Til
 
 async def _cashing(till: Till, provider: TestProvider, until: asyncio.Event) -> None:
     await Cashier(
-        till.lanes.database_url, till.lanes.jobs, LaneSettings(count=LANES), SETTINGS, {"test": provider}
+        with_citus(till.lanes.database_url), till.lanes.jobs, LaneSettings(count=LANES), SETTINGS, {"test": provider}
     ).run(until)
 
 
@@ -444,12 +448,12 @@ def test_money_that_comes_after_the_hold_is_a_ticket_or_goes_back(till: Till) ->
         payments = [till.payment(job) for job in (free, taken)]
         away = True
         # The provider is out of reach as the holds lapse; both fans pay meanwhile.
-        till.connection.execute("UPDATE payment SET expires_at = clock_timestamp(), due_at = clock_timestamp()")
+        till.connection.execute("UPDATE payment SET expires_at = now(), due_at = now()")
         till.connection.execute(
-            "UPDATE reservation SET expires_at = clock_timestamp() - interval '1 min', created_at = created_at"
-            " - interval '2 hours', lifetime_ends_at = clock_timestamp()"
+            "UPDATE reservation SET expires_at = now() - interval '1 min', lifetime_ends_at = now(),"
+            " created_at = (created_at AT TIME ZONE 'UTC' - interval '2 hours') AT TIME ZONE 'UTC'"
         )
-        till.connection.execute("UPDATE seat SET held_until = clock_timestamp() WHERE status = 'reserved'")
+        till.connection.execute("UPDATE seat SET held_until = now() WHERE status = 'reserved'")
         await_that(lambda: till.number("SELECT count(*) FROM reservation WHERE state = 'lapsed'") == 2, 20)
         seat = (1, 1 + taken.user_id // 20, 1 + taken.user_id % 20)
         other = reserve(till.event, 99, seat)
@@ -468,7 +472,7 @@ def test_what_expires_unpaid_fails_and_cannot_be_paid_any_more(till: Till) -> No
     pool(till)
     (job,) = till.buy()
     payment = till.payment(job)
-    till.connection.execute("UPDATE payment SET expires_at = clock_timestamp(), due_at = clock_timestamp()")
+    till.connection.execute("UPDATE payment SET expires_at = now(), due_at = now()")
     assert till.end(job) == "payment_failed"
     till.pay(payment)
     assert till.number("SELECT captured_amount FROM provider_intent") == 0
@@ -508,7 +512,7 @@ def test_reconciling_finds_what_no_webhook_told_and_mends_it(till: Till) -> None
 async def _reconciled(till: Till) -> Any:
     provider = provider_of(till)
     try:
-        return await reconcile(till.lanes.database_url, {"test": provider}, hours=1)
+        return await reconcile(with_citus(till.lanes.database_url), {"test": provider}, hours=1)
     finally:
         await provider.end()
 

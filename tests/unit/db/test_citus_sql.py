@@ -6,11 +6,12 @@ from itertools import chain
 
 import pytest
 
+from db.citus.at_node import AtNode
 from db.citus.one_event import of_one_event
 from db.citus.spread import SPREAD, WALKED
 from db.citus.tables import DISTRIBUTED, LOCAL
 from db.tables.metadata import METADATA
-from tests.sql_statements import hot_statements, statements, unbound_tables
+from tests.sql_statements import asks_for_no_column, hot_statements, statements, tables_named, unbound_tables
 
 WITH_REASON = set(chain.from_iterable(SPREAD.values()))
 
@@ -26,10 +27,27 @@ def test_every_table_of_an_event_is_distributed_or_stays_for_a_reason() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(hot_statements()))
-def test_a_batch_of_one_event_asks_one_node(name: str) -> None:
-    statement = of_one_event(hot_statements()[name])
-    assert unbound_tables(statement) == []
-    assert "of one event" not in statement
+def test_a_batch_names_no_table_but_those_of_its_events_node(name: str) -> None:
+    there = AtNode("node", 5432, 1, {table: f"{table}_1" for table in DISTRIBUTED})
+    before, after = tables_named(hot_statements()[name]), tables_named(there.form(hot_statements()[name]))
+    assert after == [f"{table}_1" if table in DISTRIBUTED else table for table in before]
+
+
+@pytest.mark.parametrize(
+    ("statement", "form"),
+    [
+        ("SELECT seat.status FROM seat WHERE TRUE", "SELECT seat.status FROM seat_1 AS seat WHERE TRUE"),
+        ("UPDATE seat s SET status = 'booked'", "UPDATE seat_1 s SET status = 'booked'"),
+        (
+            "SELECT FROM room AS r JOIN\n event USING (event_id)",
+            "SELECT FROM room_1 AS r JOIN\n event_1 AS event USING (event_id)",
+        ),
+        ("INSERT INTO entry (event_id) VALUES (1)", "INSERT INTO entry_1 AS entry (event_id) VALUES (1)"),
+        ("SELECT extract(day FROM event.date) FROM seats", "SELECT extract(day FROM event.date) FROM seats"),
+    ],
+)
+def test_the_form_at_a_node_names_its_tables_and_keeps_their_names_in_the_statement(statement: str, form: str) -> None:
+    assert AtNode("node", 5432, 1, {table: f"{table}_1" for table in DISTRIBUTED}).form(statement) == form
 
 
 def test_every_other_statement_asks_one_node_or_says_why_not() -> None:
@@ -40,6 +58,14 @@ def test_every_other_statement_asks_one_node_or_says_why_not() -> None:
     assert WITH_REASON - spread == set(), "these are about one event by now, or are gone"
     assert len(WITH_REASON) == len(list(chain.from_iterable(SPREAD.values())))
     assert len(statements()) > 150
+
+
+def test_a_question_whether_there_are_rows_names_a_column() -> None:
+    """Beside a table of the coordinator Citus asks such a question first, and then fails where it has no column."""
+    hot = set(hot_statements().values())
+    bare = {name for name, sql in statements().items() if sql not in hot and asks_for_no_column(sql)}
+    assert bare == set()
+    assert asks_for_no_column("SELECT EXISTS (SELECT FROM seat WHERE event_id = %(event_id)s)")
 
 
 @pytest.mark.parametrize("name", WALKED)
@@ -83,9 +109,6 @@ def test_the_form_for_one_event_has_the_event_as_a_parameter() -> None:
     rows = "SELECT FROM json_to_recordset(%(rows)s) AS k (event_id bigint, user_id bigint) JOIN seat s USING (event_id)"
     assert unbound_tables(rows) == ["seat"]
     assert unbound_tables(of_one_event(rows)) == []
-    listed = "SELECT FROM unnest(%(event_ids)s::bigint[]) AS k (event_id) JOIN seat USING (event_id)"
-    assert unbound_tables(of_one_event(listed)) == []
-    assert unbound_tables(of_one_event("SELECT FROM seat WHERE event_id = ANY (%(event_ids)s::bigint[])")) == []
     comment = "SELECT FROM seat s WHERE s.event_id = k.event_id /* of one event: AND s.event_id = @ */"
     assert (
         of_one_event(comment)
