@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import uuid
 from pathlib import Path
 
-from booking_lane.results import BatchNews, Count, EventChange, SeatChange
+from booking_lane.results import Count, EventChange, SeatChange
 from db.connections.engines import create_engine
 from db.connections.repeated import RepeatedReads
 from db.migrate import migrate
@@ -48,7 +47,8 @@ async def test_a_hall_ahead_of_the_new_primary_follows_it_back(servers_folder: P
             await_that(lambda: connection.execute("SELECT FROM event WHERE version = 1").fetchone() is not None)
         standby.stop_following()
         told += [book(primary, event_id, version) for version in (2, 3)]
-        halls.on_batch(BatchNews(uuid.uuid4(), "", 0, (), tuple(told)))
+        for change in told:
+            halls.on_change(change)
         assert (hall.version, len(hall.taken)) == (3, 3)
 
         # A connection that its server ends would be closed by nobody.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import psycopg
 import pytest
 from sqlalchemy.pool import QueuePool
 
-from booking_lane.results import BatchNews, Count, EventChange, JobRecord, SeatChange, version_told
+from booking_lane.results import Count, EventChange, JobRecord, SeatChange, version_told
 from db.connections.engines import create_engine
 from db.connections.repeated import RepeatedReads
 from gateway.hall import hall as hall_module
@@ -54,7 +53,7 @@ class Site:
         self.halls.note_answered(JobRecord(user_id, self.event_id, "reserve", b"", True, body))
 
     def send(self, change: EventChange) -> None:
-        self.halls.on_batch(BatchNews(uuid.uuid4(), "", 0, (), (change,)))
+        self.halls.on_change(change)
 
     def shown(self, hall: Hall) -> list[list[object]]:
         found: list[list[object]] = msgspec.json.decode(hall.seats_rendered().body)["taken"]
