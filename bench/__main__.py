@@ -24,6 +24,7 @@ from bench.parts import (
     reserve,
     room,
     scale,
+    scale_news,
     scan,
     search,
     shop,
@@ -209,6 +210,12 @@ def scale_(
 ) -> None:
     """One event's line at many gateways: Valkey's CPU for a simulated second."""
     _run("scale", lambda running: scale.measure(running, fans=fans, gateways=gateways, seconds=seconds))
+
+
+@app.command("scale-news")
+def scale_news_() -> None:
+    """News of batches at 1, 10 and 100 gateways: messages and bytes for a command."""
+    _run("scale-news", scale_news.measure)
 
 
 @app.command("overload")
