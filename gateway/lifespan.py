@@ -66,7 +66,6 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     ending = Ending(services.settings.ending.drain_seconds, services.begin_ending, services.say_farewell)
     ending.listen()
     await _begin(services)
-    await services.reader.open()
     await services.check_in.open()
     _settle_memory()
     listeners, followers = _listeners(services)
@@ -100,7 +99,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         *([] if services.search_memory is None else [services.search_memory.keep]),
         services.loop_lag.keep,
         services.clock.keep,
-        functools.partial(services.networks.keep, services.repeated_reads),
+        functools.partial(services.networks.keep, services.small_reads),
         services.ended_sessions.keep,
         services.keys.keep,
         services.limits.seen.keep,
@@ -109,14 +108,14 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         services.desk.keep_finishing,
         services.desk.keep_figures,
         services.desk.site_lanes.keep,
-        functools.partial(services.halls.verify, services.repeated_reads),
+        functools.partial(services.halls.verify, services.small_reads),
         services.halls.keep_streams,
         services.rooms.keep_refreshed,
         services.door.keep_lease,
         services.door.keep_admitting,
         services.autopilot.keep_steering,
         services.shop_probes.keep_looking,
-        functools.partial(services.steps.keep_setting, services.repeated_reads),
+        functools.partial(services.steps.keep_setting, services.small_reads),
         services.line_streams.run,
         services.operators.keep_streams,
         services.history.keep_recorded,
@@ -256,8 +255,7 @@ async def _close(services: Services) -> None:
         await services.search_index.close()
     for client in (services.line_redis, services.jobs):
         await client.aclose()
-    await services.reader.close()
     await services.old_reads.close()
     await services.check_in.close()
-    await services.repeated_reads.close()
+    await services.small_reads.close()
     await services.engine.dispose()

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from booking_lane.results import BatchNews, EventChange, JobRecord, version_told
 from db.connections.old_reads import OldReads
-from db.connections.repeated import RepeatedReads
+from db.connections.small_reads import SmallReads
 from db.events.halls import READ_VERSIONS
 from gateway.contract.values import ID_MAX
 from gateway.hall.hall import EVENT_SECONDS, Hall, UnknownEventError
@@ -276,7 +276,7 @@ class Halls:
             for stream in list(hall.streams):
                 stream.end()
 
-    async def verify(self, reads: RepeatedReads) -> None:
+    async def verify(self, reads: SmallReads) -> None:
         """Compare the halls' versions with Postgres for as long as the process runs, and read anew what is behind, or
         ahead because Postgres has lost its last versions.
         """

@@ -118,9 +118,9 @@ class Readiness:
             files_max=0,
             backlog=0,
             lanes=self._lane_count,
-            # The pool of the engine, the pool of the reader, the connection of `PostgresLook` and that of
-            # `RepeatedReads`. Who reads a replica has one more, which asks the primary where it is.
-            connections_max=self._db.pool_max + self._db.reader_pool_max + 2 + bool(self._db.replica_url),
+            # The pool of the engine, the connections of `SmallReads` and that of `PostgresLook`. Who reads a replica
+            # has one more, which asks the primary where it is; scans have their own, while there are any.
+            connections_max=self._db.pool_max + self._db.reader_pool_max + 1 + bool(self._db.replica_url),
             key_print=key_print(self._keys.secret),
         )
 

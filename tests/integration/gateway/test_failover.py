@@ -9,7 +9,7 @@ from pathlib import Path
 
 from booking_lane.results import Count, EventChange, SeatChange
 from db.connections.engines import create_engine
-from db.connections.repeated import RepeatedReads
+from db.connections.small_reads import SmallReads
 from db.migrate import migrate
 from gateway.hall.halls import Halls
 from tests.factories import make_event, set_seats
@@ -55,7 +55,7 @@ async def test_a_hall_ahead_of_the_new_primary_follows_it_back(servers_folder: P
         await engine.dispose()
         primary.end(signal.SIGKILL)
         standby.promote()
-        reads = RepeatedReads(url_of_both(primary, standby), "admitone-test")
+        reads = SmallReads(url_of_both(primary, standby), "admitone-test")
         async with verifying(halls, reads), asyncio.timeout(SECONDS_MAX):
             while hall.version != 1:  # noqa: ASYNC110 - a hall has no event for it
                 await asyncio.sleep(0.02)

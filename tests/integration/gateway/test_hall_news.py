@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from booking_lane.clients import jobs_client, plain_async_client
 from booking_lane.results import BatchNews, Count, EventChange, SeatChange, decode_change, event_channel, publish
 from db.connections.engines import create_engine
-from db.connections.repeated import RepeatedReads
+from db.connections.small_reads import SmallReads
 from db.ids import uuid7
 from gateway.hall import halls as halls_module
 from gateway.hall.hall import Hall
@@ -39,7 +39,7 @@ class Site:
     redis_url: str
     event_id: int
     connection: psycopg.Connection[tuple[object, ...]]
-    reads: RepeatedReads
+    reads: SmallReads
 
     def book(self, version: int) -> None:
         set_seats(self.connection, self.event_id, [(1, 1, version)], "booked", None, None)
@@ -62,7 +62,7 @@ async def site(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(halls_module, "VERIFY_SECONDS", 3600.0)
     monkeypatch.setattr(hall_news_module, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(hall_news_module, "CONFIRMED_SECONDS_MAX", 10.0)
-    engine, reads = create_engine(database_url, 2), RepeatedReads(database_url, "test")
+    engine, reads = create_engine(database_url, 2), SmallReads(database_url, "test")
     halls = Halls(engine, settings=HallSettings(unused_seconds=5))
     topic: Topic[EventChange] = Topic([], decode_change, [halls.on_change])
     news = News(plain_async_client(redis_url), [Topic(["other"], bytes, [])], lambda: None)
