@@ -157,7 +157,7 @@ def _listeners(services: Services) -> tuple[list[News], list[Keeper]]:
         lambda: services.halls.in_memory,
     )
     services.halls.follow = hall_news.follow
-    followers = [
+    followers: list[Keeper] = [
         functools.partial(following.keep, line, on_gap),
         hall_news.keep,
         functools.partial(_keep_former, services, jobs, database),

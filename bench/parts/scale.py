@@ -65,6 +65,7 @@ PLACE: Final = b"event: place"
 LOOKS: Final = 2_000
 """So many waiting fans look at their pages in each simulated second, once all were sent their places."""
 AIM_AGE_SECONDS: Final = 2
+SCRIPT_COMMANDS: Final = ("evalsha", "eval", "fcall")
 AIM_FANS: Final = 1_000_000
 ISSUE_CORES: Final = {"heartbeats": 1.05e-6, "places": 0.34e-6}
 """The issue's table: cores a fan, at 100 gateways."""
@@ -179,11 +180,14 @@ class SimulatedGateway:
 
 @dataclass(slots=True)
 class Spent:
-    """What a kind of step took: Valkey's CPU in seconds, its bytes in and out, and this machine's time."""
+    """What a kind of step took: Valkey's CPU in seconds, its bytes in and out, the scripts that it ran, and this
+    machine's time.
+    """
 
     cpu: float = 0.0
     read: int = 0
     sent: int = 0
+    scripts: int = 0
     seconds: float = 0.0
 
 
@@ -191,13 +195,18 @@ class Meter:
     """Measures steps, by their kind."""
 
     def __init__(self, system: System) -> None:
+        self.system = system
         self._client = system.redis()
         self.spent: dict[str, Spent] = {}
 
-    def _now(self) -> tuple[float, int, int]:
-        info: dict[str, Any] = self._client.info()
+    def _now(self) -> tuple[float, int, int, int]:
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.info()
+            pipe.info("commandstats")
+            info, commands = cast(list[dict[str, Any]], pipe.execute())
         cpu = float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
-        return cpu, int(info["total_net_input_bytes"]), int(info["total_net_output_bytes"])
+        scripts = sum(commands.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in SCRIPT_COMMANDS)
+        return cpu, int(info["total_net_input_bytes"]), int(info["total_net_output_bytes"]), scripts
 
     async def step(self, kind: str, work: Callable[[], Awaitable[object]]) -> None:
         before, began = self._now(), time.monotonic()
@@ -206,6 +215,7 @@ class Meter:
         spent.cpu += after[0] - before[0]
         spent.read += after[1] - before[1]
         spent.sent += after[2] - before[2]
+        spent.scripts += after[3] - before[3]
         spent.seconds += time.monotonic() - began
 
 

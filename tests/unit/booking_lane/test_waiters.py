@@ -103,7 +103,7 @@ async def test_a_job_of_another_gateway_is_sent_to_those_who_wait_for_it(
         await pubsub.subscribe(awaited_channel("waiting"), awaited_channel("idle"))
         with jobs_client(redis_url) as jobs:
             publish(jobs, BatchNews(command_id_new(), "sender", 0, (outcome(command_id),), ()), 60)
-        heard = []
+        heard: list[tuple[bytes, bytes]] = []
         while len(heard) < 3 and (message := await pubsub.get_message(timeout=2)) is not None:
             heard.append((message["channel"], message["data"]))
         assert await pubsub.get_message(timeout=0.2) is None
