@@ -32,6 +32,7 @@ from gateway.hall.halls import Halls
 from gateway.hall.pictures import PictureFiles
 from gateway.hall.plans import HallPlans
 from gateway.hall.proposals import HallProposals
+from gateway.health.knocks import Knocks
 from gateway.health.metrics import Traffic
 from gateway.health.readiness import Readiness
 from gateway.identity.account_sessions import EndedSessions
@@ -276,6 +277,7 @@ def build_services(settings: GatewaySettings) -> Services:
             lane_count=settings.lane.count,
             streams_max=settings.stream.per_process_max,
             keys=ring,
+            knocks=Knocks(jobs),
         ),
         autopilot=Autopilot(line, rooms, desk, shop_figures, settings.autopilot.p95_ms),
         steps=Steps(engine, rooms),

@@ -169,7 +169,7 @@ async def _keep_former(services: Services, jobs: News, database: int) -> None:
     """Listen to the lanes of workers of the release before, for as long as the process runs."""
     # The halls come first, because a fan whose request the desk answers may read the hall at once.
     heard = [services.halls.on_former, services.desk.on_former]
-    former = Topic([], decode_news, heard, span=_span_of_batch)
+    former = Topic([], decode_news, heard, span=_span_of_former)
     while True:
         lanes = services.desk.former_lanes.among(range(LANES_MAX))
         await jobs.follow(former, {channel(lane, database) for lane in lanes})
@@ -201,6 +201,10 @@ def _on_gap(services: Services) -> None:
 
 def _span_of_batch(news: BatchNews) -> AbstractContextManager[object]:
     return tracing.tracer.receiving(news.trace, news.lane)
+
+
+def _span_of_former(news: BatchNews) -> AbstractContextManager[object]:
+    return contextlib.nullcontext() if news.is_told else _span_of_batch(news)
 
 
 async def _begin(services: Services) -> None:
