@@ -6,6 +6,7 @@ takes longer than a second, time goes slowly; Valkey's CPU for each simulated se
 
 A place ages from the moment at which its gateway's turn began, before it asked the line. As it is sent, its age is how
 long this machine took from there, as if a simulated second were a real one; a fan looks at it until the next one comes.
+What an old place does to a fan is the difference between the number on the page and the true one at that moment.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from math import inf
 from random import Random
 from typing import Any, Final, cast
@@ -34,7 +36,7 @@ from gateway.line.fan_streams import TURN_SECONDS, turn_now
 from gateway.line.places import Places
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
-from gateway.line.sending import INTERVAL_TURNS, INTERVALS_SECONDS
+from gateway.line.sending import AHEAD_BOUNDS, INTERVAL_TURNS, INTERVALS_SECONDS
 from gateway.line.streams import LineStreams
 from gateway.process.news import News, Topic
 from gateway.wire.stream import Stream
@@ -64,6 +66,8 @@ FAN_FIRST: Final = 10**9
 PLACE: Final = b"event: place"
 LOOKS: Final = 2_000
 """So many waiting fans look at their pages in each simulated second, once all were sent their places."""
+LOOKED_MIN: Final = 20
+MANY: Final = 10**9
 AIM_AGE_SECONDS: Final = 2
 SCRIPT_COMMANDS: Final = ("evalsha", "eval", "fcall")
 AIM_FANS: Final = 1_000_000
@@ -85,6 +89,8 @@ class Shown:
     message_bytes: int = 0
     sent_ages: list[float] = field(default_factory=list)
     looked_ages: list[float] = field(default_factory=list)
+    looked: list[tuple[int, int]] = field(default_factory=list)
+    """Of fans who looked: the position on the page, and the true one."""
 
 
 @dataclass(slots=True)
@@ -166,13 +172,15 @@ class SimulatedGateway:
             self._shown.turn_began_at = time.monotonic()
             await self.streams._take_turn(event, turn)
 
-    def look(self, event_id: int, fan: int) -> None:
-        """Let a fan look at the page, and note how old the place on it is."""
+    def look(self, event_id: int, fan: int) -> int:
+        """Let a fan look at the page, and note how old the place on it is; returns it, and 0 where there is none."""
         event = self.streams._events.get(event_id)
         for fan_stream in event.of([fan]) if event is not None else ():
             if fan_stream.state == "waiting":
                 stream = cast(CountedStream, fan_stream.stream)
                 self._shown.looked_ages.append(self._shown.now - stream.true_at)
+                return fan_stream.shown
+        return 0
 
     async def close(self) -> None:
         await self.client.aclose()
@@ -303,9 +311,18 @@ class Simulation:
             await meter.step("heartbeats", self._beat)
         await meter.step("leases", self._renew)
         if second >= max(INTERVALS_SECONDS):
-            for fan in self._chance.sample(range(self._fans), min(LOOKS, self._fans)):
-                self.shown.now = second + self._chance.random() * (1 - TURN_SECONDS) + TURN_SECONDS
-                self._at(fan).look(self._event_id, FAN_FIRST + fan)
+            await self._look(second)
+
+    async def _look(self, second: int) -> None:
+        """Let fans look, and compare what they see with the line as it is at the end of the second."""
+        positions: dict[int, int] = {}
+        for fan in self._chance.sample(range(self._fans), min(LOOKS, self._fans)):
+            self.shown.now = second + self._chance.random() * (1 - TURN_SECONDS) + TURN_SECONDS
+            if position := self._at(fan).look(self._event_id, FAN_FIRST + fan):
+                positions[FAN_FIRST + fan] = position
+        true = await self._gateways[0].line.positions(self._event_id, positions)
+        pairs = zip(positions.values(), true.ranks, strict=True)
+        self.shown.looked += [(position, rank + 1) for position, rank in pairs if rank >= 0]
 
     async def _send(self, turn: int) -> None:
         for one in self._gateways:
@@ -330,6 +347,19 @@ class Simulation:
     async def _renew(self) -> None:
         for _ in range(round(1 / RENEW_SECONDS)):
             await asyncio.gather(*(one.tickers.renew() for one in self._gateways))
+
+
+def _add_differences(part: Part, looked: Sequence[tuple[int, int]]) -> None:
+    """By how much the number on the page is higher than the true one, for fans with so many ahead."""
+    for least, most in pairwise((0, *AHEAD_BOUNDS, MANY)):
+        here = [(position - true, true) for position, true in looked if least < true <= most]
+        if len(here) < LOOKED_MIN:
+            continue
+        of_places = sorted(difference for difference, _ in here)
+        shares = sorted(100 * difference / true for difference, true in here)
+        which = f"place {least + 1:,} to {most:,}" if most < MANY else f"place {least + 1:,} and further back"
+        note = f"{percentile(shares, 0.99):.2g} % of it; {len(here):,} looks; p50 {percentile(of_places, 0.5):,.0f}"
+        part.add(f"{which}: the page's number is higher, p99", percentile(of_places, 0.99), "places", note=note)
 
 
 def measure(system: System, *, fans: int, gateways: int, seconds: int) -> Part:
@@ -362,6 +392,7 @@ def measure(system: System, *, fans: int, gateways: int, seconds: int) -> Part:
             part.add(
                 f"age of a place {what}, {name}", percentile(ages, share), "s", aim=aim, note=f"{len(ages):,} places"
             )
+    _add_differences(part, shown.looked)
     taken = sum(spent.seconds for spent in meter.spent.values())
     part.add("slowdown", max(1.0, taken / seconds), "times", note=f"{seconds} s simulated in {taken:.1f} s")
     part.add("the whole run", (time.monotonic() - began) / 60, "minutes")

@@ -1,8 +1,9 @@
 """Many gateways and many events with small lines: Valkey's CPU for a simulated second, by what the gateways do.
 
 As in `bench.parts.scale`, Valkey, its scripts and the gateways' code for the line are the real ones, and a fan is a
-counter. A simulated second takes as long as this machine needs for it, and Redis' own clock goes on meanwhile. So leases
-last as long as the run, and what a deputy asks of that clock is as much longer, or shorter, as the second before was.
+counter. A simulated second takes as long as this machine needs for it, and Redis' own clock goes on meanwhile. So
+leases last as long as the run, and what a deputy asks of that clock is as much longer, or shorter, as the second before
+was.
 """
 
 from __future__ import annotations
