@@ -61,6 +61,7 @@ CONNECTED_SECONDS: Final = 120
 """The longest that the settings allow: in slow motion a fan's sign of life comes late."""
 CALLS_A_SECOND: Final = 100
 LEAVES_A_SECOND: Final = 20
+NEVER_MS: Final = 10**15
 CAPACITY: Final = 100_000
 FAN_FIRST: Final = 10**9
 PLACE: Final = b"event: place"
@@ -283,8 +284,7 @@ class Simulation:
         counts = await first.line.counts(self._event_id)
         calling = replace(
             counts.config,
-            # The door saves up for a second at most, and is given that with each tick (`_tick`).
-            rate_per_minute=CALLS_A_SECOND * 60 // TURNS_A_SECOND,
+            rate_per_minute=CALLS_A_SECOND * 60,
             capacity=CAPACITY,
             revision=first.rooms.rows[self._event_id].revision + 1,
         )
@@ -304,8 +304,9 @@ class Simulation:
             await meter.step("leaves", self._leave)
             called = (await self._gateways[0].line.front(self._event_id)).called
             await meter.step("claims", partial(self._claim, [one.fan for one in called]))
-            # Whatever time really went by, the door's bucket is full.
-            await self._gateways[0].client.hset(room_key(self._event_id, "bucket"), "at", 0)
+            # Whatever time really went by, the door may call a turn's fans.
+            bucket = {"tokens": CALLS_A_SECOND // TURNS_A_SECOND, "at": NEVER_MS}
+            await self._gateways[0].client.hset(room_key(self._event_id, "bucket"), mapping=bucket)
             await meter.step("door", self._tick)
         if second % HEARTBEAT_SECONDS == 0:
             await meter.step("heartbeats", self._beat)
