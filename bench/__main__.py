@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -24,6 +25,8 @@ from bench.parts import (
     reserve,
     room,
     scale,
+    scale_events,
+    scale_news,
     scan,
     search,
     shop,
@@ -206,9 +209,26 @@ def scale_(
     fans: Annotated[int, typer.Option(min=100, max=1_000_000, help="In line at one event.")] = 100_000,
     gateways: Annotated[int, typer.Option(min=1, max=200, help="Simulated in this process.")] = 100,
     seconds: Annotated[int, typer.Option(min=1, help="To simulate; best a multiple of 8.")] = 16,
+    events: Annotated[int, typer.Option(min=1, max=5_000, help="With more than one, their lines are small.")] = 1,
 ) -> None:
-    """One event's line at many gateways: Valkey's CPU for a simulated second."""
-    _run("scale", lambda running: scale.measure(running, fans=fans, gateways=gateways, seconds=seconds))
+    """One event's line at many gateways: Valkey's CPU for a simulated second. With --events, so many events with a few
+    fans each, at 1, 10 and as many gateways.
+    """
+    if events == 1:
+        _run("scale", lambda running: scale.measure(running, fans=fans, gateways=gateways, seconds=seconds))
+        return
+    each = max(1, fans // events)
+    numbers = sorted({1, min(10, gateways), gateways})
+    _run(
+        "scale-events",
+        *(partial(scale_events.measure, events=events, gateways=one, fans=each, seconds=seconds) for one in numbers),
+    )
+
+
+@app.command("scale-news")
+def scale_news_() -> None:
+    """News of batches at 1, 10 and 100 gateways: messages and bytes for a command."""
+    _run("scale-news", scale_news.measure)
 
 
 @app.command("overload")

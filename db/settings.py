@@ -73,7 +73,7 @@ class DatabaseSettings(Section, frozen=True, kw_only=True):
         str,
         setting("Postgres, e.g. postgresql://user:password@host/db; empty: embedded", variable="DATABASE_URL"),
     ] = ""
-    pool_max: Annotated[int, bounded("Postgres connections of one gateway process", 1, 100)] = 8
+    pool_max: Annotated[int, bounded("Postgres connections of one gateway process", 1, 100)] = 2
     gateway_password: Annotated[
         str,
         setting(
@@ -81,7 +81,9 @@ class DatabaseSettings(Section, frozen=True, kw_only=True):
             variable="ADMITONE_GATEWAY_PASSWORD",
         ),
     ] = ""
-    reader_pool_max: Annotated[int, bounded("as many more of one gateway process, for reads of bookings", 1, 100)] = 8
+    reader_pool_max: Annotated[
+        int, bounded("as many more of one gateway process, for small reads: of bookings, versions, keys", 1, 100)
+    ] = 1
     pooler: Annotated[
         Literal["none", "transaction", "transaction_prepared"],
         setting(

@@ -253,6 +253,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
         engine=services.engine,
         old_reads=services.old_reads,
         reader=services.reader,
+        small_reads=services.small_reads,
         desk=services.desk,
         sign_ins=services.sign_in.outcomes,
         fan_sign_ins=services.accounts.outcomes,

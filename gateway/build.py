@@ -9,7 +9,7 @@ from typing import Final
 from booking_lane.clients import async_client, jobs_client
 from db.connections.engines import create_engine
 from db.connections.old_reads import OldReads
-from db.connections.repeated import RepeatedReads
+from db.connections.small_reads import SmallReads
 from db.sealing.keyring import Keyring, use
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.bringing import Bringing
@@ -32,6 +32,7 @@ from gateway.hall.halls import Halls
 from gateway.hall.pictures import PictureFiles
 from gateway.hall.plans import HallPlans
 from gateway.hall.proposals import HallProposals
+from gateway.health.knocks import Knocks
 from gateway.health.metrics import Traffic
 from gateway.health.readiness import Readiness
 from gateway.identity.account_sessions import EndedSessions
@@ -104,13 +105,13 @@ def build_services(settings: GatewaySettings) -> Services:
     """The services of one process; none of them is connected yet."""
     use(Keyring.of(settings.site))
     engine = create_engine(settings.db.url, settings.db.pool_max)
-    repeated_reads = RepeatedReads(settings.db.url, "admitone-gateway")
+    small_reads = SmallReads(settings.db.url, "admitone-gateway", settings.db.reader_pool_max)
     line_redis = async_client(settings.redis.line, connections_max=REDIS_CONNECTIONS_MAX)
     jobs = async_client(settings.redis.jobs, connections_max=REDIS_CONNECTIONS_MAX)
     old_reads = OldReads(engine, settings.db)
     halls = Halls(engine, old_reads, settings.hall)
     clock = Clock(line_redis)
-    keys = SiteKeys(repeated_reads, settings.site.secret)
+    keys = SiteKeys(small_reads, settings.site.secret)
     ring = keys.ring
     tokens = Tokens(ring, place_seconds=PLACE_TOKEN_SECONDS, hold_seconds=settings.hold.seconds, now=clock.now)
     line = Line(line_redis)
@@ -128,7 +129,7 @@ def build_services(settings: GatewaySettings) -> Services:
     codes = AccessCodes(engine, line_redis, ring, settings.limit.wrong_codes_per_minute)
     signing = ring if settings.site.secret else ""
     captcha = build_captcha(settings.captcha, line_redis, clock.now, process_secret=signing)
-    ended = EndedSessions(repeated_reads, clock.now)
+    ended = EndedSessions(small_reads, clock.now)
     identity = Identity(
         ring,
         session_seconds=settings.session.seconds,
@@ -166,7 +167,7 @@ def build_services(settings: GatewaySettings) -> Services:
     return Services(
         settings=settings,
         engine=engine,
-        repeated_reads=repeated_reads,
+        small_reads=small_reads,
         old_reads=old_reads,
         line_redis=line_redis,
         jobs=jobs,
@@ -195,12 +196,7 @@ def build_services(settings: GatewaySettings) -> Services:
         issuers=issuers,
         linking=Linking(engine, ring, issuers, mails=contacts.takes_mail, now=clock.now),
         captcha=captcha,
-        reader=Reader(
-            settings.db.url,
-            settings.db.reader_pool_max,
-            grace_seconds=settings.hold.grace_seconds,
-            ticket_keys=ticket_keys,
-        ),
+        reader=Reader(small_reads, grace_seconds=settings.hold.grace_seconds, ticket_keys=ticket_keys),
         payments=Payments(engine, desk.waiters, settings.payment, settings.stripe, settings.site.secret),
         tickets=tickets,
         check_in=CheckIn(settings.db.url, engine, halls, ticket_keys, settings.scan),
@@ -281,6 +277,7 @@ def build_services(settings: GatewaySettings) -> Services:
             lane_count=settings.lane.count,
             streams_max=settings.stream.per_process_max,
             keys=ring,
+            knocks=Knocks(jobs),
         ),
         autopilot=Autopilot(line, rooms, desk, shop_figures, settings.autopilot.p95_ms),
         steps=Steps(engine, rooms),

@@ -20,12 +20,24 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from booking_lane import tracing
 from booking_lane.clients import plain_async_client
-from booking_lane.results import BatchNews, channel, decode_news, decode_opened, opened_channel
+from booking_lane.results import (
+    BatchNews,
+    awaited_channel,
+    channel,
+    decode_awaited,
+    decode_change,
+    decode_news,
+    decode_opened,
+    event_channel,
+    opened_channel,
+    origin_channel,
+)
 from db.channels import database_of
 from db.lanes.maps import LANES_MAX
 from db.patience import Patience
 from db.shards import is_cluster
 from gateway.process.ending import Ending
+from gateway.process.hall_news import HallNews
 from gateway.process.news import News, Topic
 from gateway.process.room_news import RoomNews
 from gateway.services import Services
@@ -38,6 +50,8 @@ START_SECONDS_MAX: Final = 30.0
 LISTENING_SECONDS_MAX: Final = 5.0
 """A gateway starts without messages if it cannot subscribe at Redis within this time."""
 KEEPER_PAUSE_SECONDS: Final = 0.5
+FORMER_SECONDS: Final = 1.0
+"""So often is looked whether a worker of the release before is at work."""
 CLOSE_SECONDS_MAX: Final = 1.0
 """The longest that each part of the end may take, because each waits for a server."""
 GC_THRESHOLDS: Final = (100_000, 20, 50)
@@ -52,16 +66,15 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     ending = Ending(services.settings.ending.drain_seconds, services.begin_ending, services.say_farewell)
     ending.listen()
     await _begin(services)
-    await services.reader.open()
     await services.check_in.open()
     _settle_memory()
-    listeners, following = _listeners(services)
+    listeners, followers = _listeners(services)
     services.readiness.begin(
         lambda: (services.stream_slots.open, services.desk.backlog),
         services.rooms.revisions,
         lambda: services.old_reads.is_fresh if services.old_reads.has_replica else None,
     )
-    tasks = [asyncio.create_task(_keep(keeper)) for keeper in [*_keepers(services, listeners), following]]
+    tasks = [asyncio.create_task(_keep(keeper)) for keeper in [*_keepers(services, listeners), *followers]]
     with contextlib.suppress(TimeoutError):
         connected = asyncio.gather(*(listener.connected.wait() for listener in listeners))
         await asyncio.wait_for(connected, LISTENING_SECONDS_MAX)
@@ -86,7 +99,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         *([] if services.search_memory is None else [services.search_memory.keep]),
         services.loop_lag.keep,
         services.clock.keep,
-        functools.partial(services.networks.keep, services.repeated_reads),
+        functools.partial(services.networks.keep, services.small_reads),
         services.ended_sessions.keep,
         services.keys.keep,
         services.limits.seen.keep,
@@ -95,50 +108,72 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         services.desk.keep_finishing,
         services.desk.keep_figures,
         services.desk.site_lanes.keep,
-        functools.partial(services.halls.verify, services.repeated_reads),
+        functools.partial(services.halls.verify, services.small_reads),
         services.halls.keep_streams,
         services.rooms.keep_refreshed,
         services.door.keep_lease,
         services.door.keep_admitting,
         services.autopilot.keep_steering,
         services.shop_probes.keep_looking,
-        functools.partial(services.steps.keep_setting, services.repeated_reads),
+        functools.partial(services.steps.keep_setting, services.small_reads),
         services.line_streams.run,
         services.operators.keep_streams,
         services.history.keep_recorded,
     ]
 
 
-def _listeners(services: Services) -> tuple[list[News], Keeper]:
-    """The listeners to published messages, one for each Redis, and what has them follow the rooms with fans here.
-    There is one Redis, unless the jobs have their own. The line's may be a cluster, with listeners that come and go.
+def _listeners(services: Services) -> tuple[list[News], list[Keeper]]:
+    """The listeners to published messages, one for each Redis, and what has them follow the rooms with fans here and
+    the events whose halls are here. There is one Redis, unless the jobs have their own. The line's may be a cluster,
+    with listeners that come and go.
     """
     room = Topic(
         [news_channel(database_of(services.line_redis))],
         read_news,
         [services.rooms.on_news, services.shop_checks.on_news, services.line_streams.on_news],
     )
-    lane = Topic(
-        [channel(number, database_of(services.jobs)) for number in range(LANES_MAX)],
-        decode_news,
-        # The halls come first, because a fan whose request the desk answers may read the hall at once.
-        [services.halls.on_batch, services.desk.on_batch],
-        span=_span_of_batch,
-    )
-    opened = Topic([opened_channel(database_of(services.jobs))], decode_opened, [services.desk.waiters.on_opened])
+    database, desk = database_of(services.jobs), services.desk
+    of_jobs: list[Topic[Any]] = [
+        Topic([origin_channel(desk.origin, database)], decode_news, [desk.on_batch], span=_span_of_batch),
+        Topic([awaited_channel(desk.origin, database)], decode_awaited, [desk.waiters.on_awaited]),
+        Topic([opened_channel(database)], decode_opened, [desk.waiters.on_opened]),
+    ]
     on_gap = functools.partial(_on_gap, services)
     following = RoomNews(
         services.line_redis, room, functools.partial(_watched, services), functools.partial(_on_followed, services)
     )
     services.line_streams.on_watched(following.look_soon)
     urls = services.settings.redis
+    line: News | None
     if urls.one_server:
-        listeners = [_listener(urls.line, [room, lane, opened], on_gap)]
-    elif is_cluster(services.line_redis):
-        return [_listener(urls.jobs, [lane, opened], on_gap)], functools.partial(following.keep, None, on_gap)
+        jobs = line = _listener(urls.line, [room, *of_jobs], on_gap)
     else:
-        listeners = [_listener(urls.line, [room], on_gap), _listener(urls.jobs, [lane, opened], on_gap)]
-    return listeners, functools.partial(following.keep, listeners[0], on_gap)
+        jobs = _listener(urls.jobs, of_jobs, on_gap)
+        line = None if is_cluster(services.line_redis) else _listener(urls.line, [room], on_gap)
+    hall_news = HallNews(
+        jobs,
+        Topic([], decode_change, [services.halls.on_change]),
+        functools.partial(event_channel, database=database),
+        lambda: services.halls.in_memory,
+    )
+    services.halls.follow = hall_news.follow
+    followers: list[Keeper] = [
+        functools.partial(following.keep, line, on_gap),
+        hall_news.keep,
+        functools.partial(_keep_former, services, jobs, database),
+    ]
+    return [one for one in dict.fromkeys((jobs, line)) if one is not None], followers
+
+
+async def _keep_former(services: Services, jobs: News, database: int) -> None:
+    """Listen to the lanes of workers of the release before, for as long as the process runs."""
+    # The halls come first, because a fan whose request the desk answers may read the hall at once.
+    heard = [services.halls.on_former, services.desk.on_former]
+    former = Topic([], decode_news, heard, span=_span_of_former)
+    while True:
+        lanes = services.desk.former_lanes.among(range(LANES_MAX))
+        await jobs.follow(former, {channel(lane, database) for lane in lanes})
+        await asyncio.sleep(FORMER_SECONDS)
 
 
 def _listener(url: str, topics: list[Topic[Any]], on_gap: Callable[[], None]) -> News:
@@ -166,6 +201,10 @@ def _on_gap(services: Services) -> None:
 
 def _span_of_batch(news: BatchNews) -> AbstractContextManager[object]:
     return tracing.tracer.receiving(news.trace, news.lane)
+
+
+def _span_of_former(news: BatchNews) -> AbstractContextManager[object]:
+    return contextlib.nullcontext() if news.is_told else _span_of_batch(news)
 
 
 async def _begin(services: Services) -> None:
@@ -221,8 +260,7 @@ async def _close(services: Services) -> None:
         await services.search_index.close()
     for client in (services.line_redis, services.jobs):
         await client.aclose()
-    await services.reader.close()
     await services.old_reads.close()
     await services.check_in.close()
-    await services.repeated_reads.close()
+    await services.small_reads.close()
     await services.engine.dispose()

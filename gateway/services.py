@@ -10,7 +10,7 @@ import redis.asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connections.old_reads import OldReads
-from db.connections.repeated import RepeatedReads
+from db.connections.small_reads import SmallReads
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.issuer import Issuers
 from gateway.accounts.linking import Linking
@@ -89,7 +89,7 @@ LAST_OUTCOMES_SECONDS: Final = 1.0
 class Services:
     settings: GatewaySettings
     engine: AsyncEngine
-    repeated_reads: RepeatedReads
+    small_reads: SmallReads
     old_reads: OldReads
     line_redis: redis.asyncio.Redis
     jobs: redis.asyncio.Redis

@@ -6,6 +6,7 @@ takes longer than a second, time goes slowly; Valkey's CPU for each simulated se
 
 A place ages from the moment at which its gateway's turn began, before it asked the line. As it is sent, its age is how
 long this machine took from there, as if a simulated second were a real one; a fan looks at it until the next one comes.
+What an old place does to a fan is the difference between the number on the page and the true one at that moment.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from math import inf
 from random import Random
 from typing import Any, Final, cast
@@ -34,7 +36,7 @@ from gateway.line.fan_streams import TURN_SECONDS, turn_now
 from gateway.line.places import Places
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
-from gateway.line.sending import INTERVAL_TURNS, INTERVALS_SECONDS
+from gateway.line.sending import AHEAD_BOUNDS, INTERVAL_TURNS, INTERVALS_SECONDS
 from gateway.line.streams import LineStreams
 from gateway.process.news import News, Topic
 from gateway.wire.stream import Stream
@@ -59,12 +61,16 @@ CONNECTED_SECONDS: Final = 120
 """The longest that the settings allow: in slow motion a fan's sign of life comes late."""
 CALLS_A_SECOND: Final = 100
 LEAVES_A_SECOND: Final = 20
+NEVER_MS: Final = 10**15
 CAPACITY: Final = 100_000
 FAN_FIRST: Final = 10**9
 PLACE: Final = b"event: place"
 LOOKS: Final = 2_000
 """So many waiting fans look at their pages in each simulated second, once all were sent their places."""
+LOOKED_MIN: Final = 20
+MANY: Final = 10**9
 AIM_AGE_SECONDS: Final = 2
+SCRIPT_COMMANDS: Final = ("evalsha", "eval", "fcall")
 AIM_FANS: Final = 1_000_000
 ISSUE_CORES: Final = {"heartbeats": 1.05e-6, "places": 0.34e-6}
 """The issue's table: cores a fan, at 100 gateways."""
@@ -84,6 +90,8 @@ class Shown:
     message_bytes: int = 0
     sent_ages: list[float] = field(default_factory=list)
     looked_ages: list[float] = field(default_factory=list)
+    looked: list[tuple[int, int]] = field(default_factory=list)
+    """Of fans who looked: the position on the page, and the true one."""
 
 
 @dataclass(slots=True)
@@ -165,13 +173,15 @@ class SimulatedGateway:
             self._shown.turn_began_at = time.monotonic()
             await self.streams._take_turn(event, turn)
 
-    def look(self, event_id: int, fan: int) -> None:
-        """Let a fan look at the page, and note how old the place on it is."""
+    def look(self, event_id: int, fan: int) -> int:
+        """Let a fan look at the page, and note how old the place on it is; returns it, and 0 where there is none."""
         event = self.streams._events.get(event_id)
         for fan_stream in event.of([fan]) if event is not None else ():
             if fan_stream.state == "waiting":
                 stream = cast(CountedStream, fan_stream.stream)
                 self._shown.looked_ages.append(self._shown.now - stream.true_at)
+                return fan_stream.shown
+        return 0
 
     async def close(self) -> None:
         await self.client.aclose()
@@ -179,11 +189,14 @@ class SimulatedGateway:
 
 @dataclass(slots=True)
 class Spent:
-    """What a kind of step took: Valkey's CPU in seconds, its bytes in and out, and this machine's time."""
+    """What a kind of step took: Valkey's CPU in seconds, its bytes in and out, the scripts that it ran, and this
+    machine's time.
+    """
 
     cpu: float = 0.0
     read: int = 0
     sent: int = 0
+    scripts: int = 0
     seconds: float = 0.0
 
 
@@ -191,13 +204,18 @@ class Meter:
     """Measures steps, by their kind."""
 
     def __init__(self, system: System) -> None:
+        self.system = system
         self._client = system.redis()
         self.spent: dict[str, Spent] = {}
 
-    def _now(self) -> tuple[float, int, int]:
-        info: dict[str, Any] = self._client.info()
+    def _now(self) -> tuple[float, int, int, int]:
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.info()
+            pipe.info("commandstats")
+            info, commands = cast(list[dict[str, Any]], pipe.execute())
         cpu = float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
-        return cpu, int(info["total_net_input_bytes"]), int(info["total_net_output_bytes"])
+        scripts = sum(commands.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in SCRIPT_COMMANDS)
+        return cpu, int(info["total_net_input_bytes"]), int(info["total_net_output_bytes"]), scripts
 
     async def step(self, kind: str, work: Callable[[], Awaitable[object]]) -> None:
         before, began = self._now(), time.monotonic()
@@ -206,6 +224,7 @@ class Meter:
         spent.cpu += after[0] - before[0]
         spent.read += after[1] - before[1]
         spent.sent += after[2] - before[2]
+        spent.scripts += after[3] - before[3]
         spent.seconds += time.monotonic() - began
 
 
@@ -265,8 +284,7 @@ class Simulation:
         counts = await first.line.counts(self._event_id)
         calling = replace(
             counts.config,
-            # The door saves up for a second at most, and is given that with each tick (`_tick`).
-            rate_per_minute=CALLS_A_SECOND * 60 // TURNS_A_SECOND,
+            rate_per_minute=CALLS_A_SECOND * 60,
             capacity=CAPACITY,
             revision=first.rooms.rows[self._event_id].revision + 1,
         )
@@ -286,16 +304,26 @@ class Simulation:
             await meter.step("leaves", self._leave)
             called = (await self._gateways[0].line.front(self._event_id)).called
             await meter.step("claims", partial(self._claim, [one.fan for one in called]))
-            # Whatever time really went by, the door's bucket is full.
-            await self._gateways[0].client.hset(room_key(self._event_id, "bucket"), "at", 0)
+            # Whatever time really went by, the door may call a turn's fans.
+            bucket = {"tokens": CALLS_A_SECOND // TURNS_A_SECOND, "at": NEVER_MS}
+            await self._gateways[0].client.hset(room_key(self._event_id, "bucket"), mapping=bucket)
             await meter.step("door", self._tick)
         if second % HEARTBEAT_SECONDS == 0:
             await meter.step("heartbeats", self._beat)
         await meter.step("leases", self._renew)
         if second >= max(INTERVALS_SECONDS):
-            for fan in self._chance.sample(range(self._fans), min(LOOKS, self._fans)):
-                self.shown.now = second + self._chance.random() * (1 - TURN_SECONDS) + TURN_SECONDS
-                self._at(fan).look(self._event_id, FAN_FIRST + fan)
+            await self._look(second)
+
+    async def _look(self, second: int) -> None:
+        """Let fans look, and compare what they see with the line as it is at the end of the second."""
+        positions: dict[int, int] = {}
+        for fan in self._chance.sample(range(self._fans), min(LOOKS, self._fans)):
+            self.shown.now = second + self._chance.random() * (1 - TURN_SECONDS) + TURN_SECONDS
+            if position := self._at(fan).look(self._event_id, FAN_FIRST + fan):
+                positions[FAN_FIRST + fan] = position
+        true = await self._gateways[0].line.positions(self._event_id, positions)
+        pairs = zip(positions.values(), true.ranks, strict=True)
+        self.shown.looked += [(position, rank + 1) for position, rank in pairs if rank >= 0]
 
     async def _send(self, turn: int) -> None:
         for one in self._gateways:
@@ -320,6 +348,19 @@ class Simulation:
     async def _renew(self) -> None:
         for _ in range(round(1 / RENEW_SECONDS)):
             await asyncio.gather(*(one.tickers.renew() for one in self._gateways))
+
+
+def _add_differences(part: Part, looked: Sequence[tuple[int, int]]) -> None:
+    """By how much the number on the page is higher than the true one, for fans with so many ahead."""
+    for least, most in pairwise((0, *AHEAD_BOUNDS, MANY)):
+        here = [(position - true, true) for position, true in looked if least < true <= most]
+        if len(here) < LOOKED_MIN:
+            continue
+        of_places = sorted(difference for difference, _ in here)
+        shares = sorted(100 * difference / true for difference, true in here)
+        which = f"place {least + 1:,} to {most:,}" if most < MANY else f"place {least + 1:,} and further back"
+        note = f"{percentile(shares, 0.99):.2g} % of it; {len(here):,} looks; p50 {percentile(of_places, 0.5):,.0f}"
+        part.add(f"{which}: the page's number is higher, p99", percentile(of_places, 0.99), "places", note=note)
 
 
 def measure(system: System, *, fans: int, gateways: int, seconds: int) -> Part:
@@ -352,6 +393,7 @@ def measure(system: System, *, fans: int, gateways: int, seconds: int) -> Part:
             part.add(
                 f"age of a place {what}, {name}", percentile(ages, share), "s", aim=aim, note=f"{len(ages):,} places"
             )
+    _add_differences(part, shown.looked)
     taken = sum(spent.seconds for spent in meter.spent.values())
     part.add("slowdown", max(1.0, taken / seconds), "times", note=f"{seconds} s simulated in {taken:.1f} s")
     part.add("the whole run", (time.monotonic() - began) / 60, "minutes")

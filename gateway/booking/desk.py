@@ -30,6 +30,7 @@ from booking_lane.settings import LaneSettings
 from booking_lane.waiters import Waiters
 from db.payments.reading import job_awaiting
 from db.tables.booking import BookingCommand
+from gateway.booking.former_lanes import FormerLanes
 from gateway.booking.lanes import SiteLanes
 from gateway.wire.problems import ProblemError
 
@@ -98,9 +99,10 @@ class Desk:
         self._engine = engine
         self._jobs = jobs
         self._jobs_sync = jobs_sync
-        self.waiters = Waiters(jobs)
         self.site_lanes = SiteLanes(engine, jobs, settings.count)
-        self._origin = uuid.uuid4().hex
+        self.origin = uuid.uuid4().hex
+        self.waiters = Waiters(jobs, self.origin)
+        self.former_lanes = FormerLanes()
         threads = max(2, min(settings.count * settings.batches_unfinished_max, 8))
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="enqueue")
         self._clock_offset_ms: int | None = None
@@ -115,7 +117,7 @@ class Desk:
             number,
             Lane(self._jobs_sync, number, settings.result_ttl_seconds).enqueue,
             self._executor,
-            origin=self._origin,
+            origin=self.origin,
             batch_max=settings.batch_max,
             unfinished_max=settings.batches_unfinished_max,
             buffer_max=settings.buffer_max,
@@ -159,13 +161,18 @@ class Desk:
         assert offset is not None
         return time.monotonic_ns() // 1_000_000 + offset
 
+    def on_former(self, news: BatchNews) -> None:
+        """As `on_batch`, where a worker of the release before told every gateway."""
+        if not news.is_told:
+            self.on_batch(news)
+
     def on_batch(self, news: BatchNews) -> None:
         """A batch is finished: the requests that wait for its outcomes are answered, and its place in the lane is free
         if it was this process's.
         """
         self.waiters.on_awaiting(news.awaiting, news.trace)
         self.waiters.on_outcomes(news.outcomes, news.trace)
-        if news.origin == self._origin:
+        if news.origin == self.origin:
             self._lane(news.lane).finished(news.batch_id)
 
     async def keep_finishing(self) -> None:
@@ -204,7 +211,8 @@ class Desk:
         while True:
             numbers = self.site_lanes.numbers
             figures = await asyncio.gather(*(read_figures(self._jobs, number) for number in numbers))
-            self._figures = dict(zip(numbers, figures, strict=True))
+            earlier, self._figures = self._figures, dict(zip(numbers, figures, strict=True))
+            self.former_lanes.on_figures(earlier, self._figures)
             self._readings.append((time.monotonic(), self._figures))
             await asyncio.sleep(FIGURES_SECONDS)
 
@@ -352,6 +360,10 @@ class Desk:
             if record is None or not record.queued:
                 return await self.recorded(command_id)
             if record.body or outcome is None:
+                return record
+            # Its worker tells the gateway that sent the job, which may be another one.
+            record = await self.waiters.read_and_await(command_id) or record
+            if record.body:
                 return record
             if record.payment_id is not None:
                 self.waiters.know_payment(command_id)

@@ -1,5 +1,5 @@
-"""Frequent reads of bookings, without SQLAlchemy: psycopg's own connections, statements that are prepared once, and
-single reads that are gathered into one statement.
+"""Frequent reads of bookings, by the connections for small reads: statements that are prepared once, and single reads
+that are gathered into one statement.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from db.booking.backlog import READ_BACKLOG, Backlog
 from db.booking.order_codes import code_of
 from db.booking.ticket_codes import with_codes
 from db.citus.one_event import of_one_event
-from db.connections import primary
-from db.connections.urls import leads_to_citus
+from db.connections.small_reads import SmallReads
 from db.ids import event_of_id
 from tickets.keys import TicketKeys
 from tickets.signed import SignedTicket
@@ -41,50 +40,30 @@ class Reader:
     """Reads bookings and never writes one. Reads of single purchases are gathered while others are under way.
 
     Args:
+        reads: at the primary, because a fan looks for what was bought a moment ago.
         grace_seconds: how long past its end a hold keeps its seats.
         ticket_keys: sign the tickets.
 
     Raises (every read):
-        psycopg.OperationalError: Postgres is away, or (psycopg_pool.PoolTimeout) no connection came free in time.
+        psycopg.OperationalError: Postgres is away, or no connection came free in time.
     """
 
-    def __init__(self, database_url: str, connections_max: int, grace_seconds: int, ticket_keys: TicketKeys) -> None:
+    def __init__(self, reads: SmallReads, grace_seconds: int, ticket_keys: TicketKeys) -> None:
+        self._reads = reads
         self._grace_seconds = grace_seconds
-        self._is_on_citus = leads_to_citus(database_url)
         self._ticket_keys = ticket_keys
-        # A fan looks for what was bought a moment ago, so the primary is read.
-        self._pool = primary.pool(database_url, "admitone-gateway", connections_max, session=primary.PLAN_BY_KEYS)
         self._waiting: list[_PurchaseRead] = []
         self._reading: set[asyncio.Task[None]] = set()
 
-    async def open(self) -> None:
-        await self._pool.open()
-
-    async def close(self) -> None:
-        await self._pool.close()
-
     async def purchases(self, user_id: int) -> list[bytes]:
         """The fan's purchases as the contract's JSON, the newest first."""
-        async with self._pool.connection() as connection:
-            rows = await connection.execute(
-                sql.PURCHASES_OF_FAN, {"user_id": user_id, "purchases_max": PURCHASES_MAX}, prepare=True
-            )
-            return [self._answer(row[0]) for row in await rows.fetchall()]
+        rows = await self._reads.rows(sql.PURCHASES_OF_FAN, user_id=user_id, purchases_max=PURCHASES_MAX)
+        return [self._answer(row[0]) for row in rows]
 
     async def backlog(self) -> Backlog:
         """How much work of each sort is to be done; each count stops at `COUNTED_MAX`."""
-        async with self._pool.connection() as connection:
-            rows = await connection.execute(
-                READ_BACKLOG, {"counted_max": COUNTED_MAX, "grace_seconds": self._grace_seconds}, prepare=True
-            )
-            row = await rows.fetchone()
-        assert row is not None
+        [row] = await self._reads.rows(READ_BACKLOG, counted_max=COUNTED_MAX, grace_seconds=self._grace_seconds)
         return Backlog(*row)
-
-    def connections(self) -> tuple[int, int]:
-        """How many connections are in use, and how many there may be."""
-        stats = self._pool.get_stats()
-        return stats["pool_size"] - stats["pool_available"], self._pool.max_size
 
     async def purchase(self, user_id: int, purchase_id: uuid.UUID) -> bytes | None:
         """The fan's purchase of that id as the contract's JSON; None if the fan has no such purchase."""
@@ -110,15 +89,14 @@ class Reader:
             of_events: defaultdict[int | None, list[dict[str, object]]] = defaultdict(list)
             for index, (user_id, purchase_id, _) in enumerate(reads):
                 row = {"asked": index, "purchase_id": purchase_id, "user_id": user_id}
-                of_events[event_of_id(purchase_id) if self._is_on_citus else None].append(row)
-            async with self._pool.connection() as connection:
-                for event_id, rows in of_events.items():
-                    cursor = await connection.execute(
-                        sql.PURCHASES_NAMED if event_id is None else of_one_event(sql.PURCHASES_NAMED),
-                        {"rows": msgspec.json.encode(rows).decode(), "event_id": event_id},
-                        prepare=True,
-                    )
-                    purchases |= {row[0]: self._answer(row[1]) for row in await cursor.fetchall()}
+                of_events[event_of_id(purchase_id) if self._reads.is_on_citus else None].append(row)
+            for event_id, rows in of_events.items():
+                found = await self._reads.rows(
+                    sql.PURCHASES_NAMED if event_id is None else of_one_event(sql.PURCHASES_NAMED),
+                    rows=msgspec.json.encode(rows).decode(),
+                    event_id=event_id,
+                )
+                purchases |= {row[0]: self._answer(row[1]) for row in found}
         except Exception as error:
             for _, _, answer in reads:
                 if not answer.done():

@@ -124,6 +124,7 @@ class Hall:
             for a proposal (`gateway.hall.proposals`).
         labels: what the rows and seats are called.
         asks: what a fan answers before a checkout; None: nothing.
+        used_at: when somebody last asked for the hall.
     """
 
     def __init__(self, event_id: int) -> None:
@@ -137,6 +138,7 @@ class Hall:
         self.answered = -1
         self.answered_to: dict[int, int] = {}
         self.abandoned = -1
+        self.used_at = time.monotonic()
         self.loaded_at = -EVENT_SECONDS
         self.read_whole_at = -EVENT_SECONDS
         self.missed: list[EventChange] = []
@@ -357,6 +359,22 @@ class Hall:
         await begin_snapshot(connection)
         row = await hall_row(connection, self.event_id)
         return row is not None and row.version >= version_min and await self._load(connection, row, may_be_old=True)
+
+    async def load_counts(self, connection: AsyncConnection) -> bool:
+        """Read what is said of the event as a whole, without its seats. Such a hall follows no changes.
+
+        Raises:
+            UnknownEventError: there is no such event.
+        """
+        await begin_snapshot(connection)
+        row = await hall_row(connection, self.event_id)
+        if row is None:
+            raise UnknownEventError(self.event_id)
+        self.rehearsal_of = row.rehearsal_of
+        self.event = event_answer(row.facts)
+        counts = await ticket_type_counts(connection, self.event_id)
+        self.tickets = {count.ticket_type_id: ticket_answer(count) for count in counts}
+        return True
 
     async def _load(self, connection: AsyncConnection, row: HallRow, *, may_be_old: bool) -> bool:
         counts = await ticket_type_counts(connection, self.event_id)

@@ -14,13 +14,14 @@ import contextlib
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from booking_lane.results import BatchNews, EventChange, JobRecord, version_told
 from db.connections.old_reads import OldReads
-from db.connections.repeated import RepeatedReads
+from db.connections.small_reads import SmallReads
 from db.events.halls import READ_VERSIONS
 from gateway.contract.values import ID_MAX
 from gateway.hall.hall import EVENT_SECONDS, Hall, UnknownEventError
@@ -60,6 +61,8 @@ class Halls:
         self._halls: OrderedDict[int, Hall] = OrderedDict()
         self._unknown: dict[int, float] = {}
         self._reloads: set[asyncio.Task[None]] = set()
+        self.follow: Callable[[int], Awaitable[None]] | None = None
+        """Begins to follow an event's changes, which come to `on_change` then."""
 
     async def current(self, event_id: int, *, version_min: int = 0) -> Hall:
         """The event's hall for a reader: at ``version_min`` or later if Postgres has reached it, and at every version
@@ -95,8 +98,27 @@ class Halls:
             hall = self._halls.setdefault(event_id, hall)
         else:
             self._halls.move_to_end(event_id)
+        hall.used_at = time.monotonic()
         if hall.version < 0:
             await self._load_first(hall)
+        return hall
+
+    @property
+    def in_memory(self) -> Collection[int]:
+        """The events whose changes are to be followed."""
+        return self._halls.keys()
+
+    async def glance(self, event_id: int) -> Hall:
+        """The event and its counts, for a figure that nobody acts on: of a hall that is in memory, or read once.
+
+        Raises:
+            UnknownEventError: there is no such event.
+            sqlalchemy.exc.OperationalError: the event must be read, and Postgres does not answer.
+        """
+        hall = self._halls.get(event_id)
+        if hall is None or hall.version < 0:
+            hall = Hall(event_id)
+            await self._old_reads.read(hall.load_counts)
         return hall
 
     def note_answered(self, record: JobRecord) -> None:
@@ -136,6 +158,8 @@ class Halls:
             if hall.version >= 0:
                 return
             try:
+                if self.follow is not None:
+                    await self.follow(hall.event_id)
                 await self._load(hall, self._wanted_at_first.get(hall.event_id, -1))
                 self._wanted_at_first.pop(hall.event_id, None)
             except UnknownEventError:
@@ -215,12 +239,14 @@ class Halls:
             for stream in hall.streams:
                 stream.write(snapshot)
 
-    def on_batch(self, news: BatchNews) -> None:
-        """Apply the changes of a finished batch to the halls."""
-        for change in news.changes:
-            self._apply(change)
+    def on_former(self, news: BatchNews) -> None:
+        """A worker of the release before has told every gateway of a batch."""
+        if not news.is_told:
+            for change in news.changes:
+                self.on_change(change)
 
-    def _apply(self, change: EventChange) -> None:
+    def on_change(self, change: EventChange) -> None:
+        """Apply an event's change to its hall."""
         hall = self._halls.get(change.event_id)
         if hall is None:
             return
@@ -250,12 +276,13 @@ class Halls:
             for stream in list(hall.streams):
                 stream.end()
 
-    async def verify(self, reads: RepeatedReads) -> None:
+    async def verify(self, reads: SmallReads) -> None:
         """Compare the halls' versions with Postgres for as long as the process runs, and read anew what is behind, or
         ahead because Postgres has lost its last versions.
         """
         while True:
             await asyncio.sleep(VERIFY_SECONDS)
+            self._drop_unused()
             halls = [hall for hall in self._halls.values() if hall.version >= 0]
             if not halls:
                 continue
@@ -288,6 +315,14 @@ class Halls:
                     hall.behind_since = now
                 elif now - hall.behind_since >= BEHIND_SECONDS:
                     self._reload_soon(hall, version)
+
+    def _drop_unused(self) -> None:
+        """Drop the halls at which nobody has looked for long, so that their events need not be followed."""
+        since = time.monotonic() - self._settings.unused_seconds
+        for event_id, hall in list(self._halls.items()):
+            if hall.used_at < since and not hall.streams and not hall.lock.locked():
+                self._want_at_first(event_id, max(hall.version, hall.answered))
+                del self._halls[event_id]
 
     def _forget(self, hall: Hall) -> None:
         """Drop the hall of an event that is gone, for example of a rehearsal's copy."""

@@ -8,7 +8,7 @@ from db.settings import Section, bounded
 
 
 class HallSettings(Section, frozen=True, kw_only=True):
-    """The least recently used hall is dropped once there are more halls or more seats."""
+    """The least recently used hall is dropped once there are more halls or more seats, and each once nobody looks."""
 
     halls_max: Annotated[
         int,
@@ -18,3 +18,6 @@ class HallSettings(Section, frozen=True, kw_only=True):
         int,
         bounded("seats of all those halls together; 6,000 take about 1 MB", 10_000, 1_000_000_000),
     ] = 3_000_000
+    unused_seconds: Annotated[
+        int, bounded("seconds without a look until a hall is dropped, and its event's changes are not sent", 5, 86_400)
+    ] = 300

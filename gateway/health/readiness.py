@@ -38,6 +38,7 @@ from db.connections import look
 from db.connections.schema_head import head
 from db.patience import repeat
 from db.settings import DatabaseSettings
+from gateway.health.knocks import Knocks
 from gateway.health.presence import GATEWAYS_KEY, PRESENT_SECONDS, Presence, encode_presence, key_print, presence_key
 from waiting_room.key_ring import KeyRing
 
@@ -50,11 +51,6 @@ Up = Callable[[str, float], None]
 """A function that a look calls with the name of a part that is up, and how many seconds ago it was."""
 Look = Callable[[Up], Awaitable[None]]
 """A function that checks parts. It ends within two seconds, with an error if a part does not answer."""
-
-SSL_REQUEST: Final = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
-"""Every Postgres answers this request with one byte, see
-https://www.postgresql.org/docs/current/protocol-message-formats.html.
-"""
 
 _READ_STATE: Final = """
 SELECT (SELECT version_num FROM alembic_version),
@@ -82,6 +78,7 @@ class Readiness:
         lane_count: int,
         streams_max: int,
         keys: KeyRing,
+        knocks: Knocks,
     ) -> None:
         self._db = db
         self._redis_urls = redis
@@ -90,7 +87,7 @@ class Readiness:
         self._streams_max = streams_max
         self._keys = keys
         self._up_at: dict[str, float] = {}
-        self._postgres = PostgresLook(db.url, head())
+        self._postgres = PostgresLook(db.url, head(), knocks)
         self._redis: list[RedisLook | ClusterLook] = []
         self._cluster: ClusterLook | None = None
         self.stopping = False
@@ -118,9 +115,9 @@ class Readiness:
             files_max=0,
             backlog=0,
             lanes=self._lane_count,
-            # The pool of the engine, the pool of the reader, the connection of `PostgresLook` and that of
-            # `RepeatedReads`. Who reads a replica has one more, which asks the primary where it is.
-            connections_max=self._db.pool_max + self._db.reader_pool_max + 2 + bool(self._db.replica_url),
+            # The pool of the engine, the connections of `SmallReads` and that of `PostgresLook`. Who reads a replica
+            # has one more, which asks the primary where it is; scans have their own, while there are any.
+            connections_max=self._db.pool_max + self._db.reader_pool_max + 1 + bool(self._db.replica_url),
             key_print=key_print(self._keys.secret),
         )
 
@@ -213,12 +210,13 @@ class PostgresLook:
     """Checks ``postgres``, which is up if it can be written to, and ``migrations``, which are up if they have reached
     ``revision``. A database that is ahead of this code is just being upgraded, and counts as up.
 
-    The check has a connection of its own, because a busy pool does not mean that Postgres fails. It also connects
-    anew each time, because existing sessions go on while a server accepts no new ones.
+    The check has a connection of its own, because a busy pool does not mean that Postgres fails. It also wants to know
+    that the server takes new ones (`gateway.health.knocks`).
     """
 
-    def __init__(self, database_url: str, revision: str) -> None:
+    def __init__(self, database_url: str, revision: str, knocks: Knocks) -> None:
         self._database_url = database_url
+        self._knocks = knocks
         self._revision = revision
         self._connection: AsyncConnection[Any] | None = None
 
@@ -228,13 +226,13 @@ class PostgresLook:
         Raises:
             psycopg.Error, OSError: Postgres does not answer.
         """
-        connection = self._connection
+        connection, seconds_ago = self._connection, 0.0
         if connection is None or connection.closed:
             async with asyncio.timeout(LOOK_SECONDS_MAX):
                 connection = self._connection = await look.connect_async(self._database_url, "admitone-readiness")
         else:
             try:
-                await _knock(connection)
+                seconds_ago = await self._knocks.knocked(connection)
             except OSError:
                 # Postgres may be at another address by now, which only a new connection looks up.
                 self._connection = None
@@ -242,7 +240,7 @@ class PostgresLook:
                 raise
         revision, read_only = await self._read_state(connection)
         if not read_only:
-            up("postgres", 0)
+            up("postgres", seconds_ago)
         if revision >= self._revision:
             up("migrations", 0)
 
@@ -262,22 +260,6 @@ class PostgresLook:
     async def close(self) -> None:
         if self._connection is not None:
             await self._connection.close()
-
-
-async def _knock(connection: AsyncConnection[Any]) -> None:
-    host, port = connection.info.host, connection.info.port
-    async with asyncio.timeout(LOOK_SECONDS_MAX):
-        if host.startswith("/"):
-            reader, writer = await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
-        else:
-            reader, writer = await asyncio.open_connection(connection.info.hostaddr or host, port)
-        try:
-            writer.write(SSL_REQUEST)
-            await reader.readexactly(1)
-        except asyncio.IncompleteReadError as error:
-            raise ConnectionResetError("Postgres hung up") from error
-        finally:
-            writer.transport.abort()
 
 
 class RedisLook:

@@ -25,6 +25,7 @@ from booking_lane.alive import alive_key, worker_name, workers_key
 from booking_lane.lane import HOUSEKEEPING_QUEUE, queue_name
 from db.alarms.standing import LOOKED_KEY, NOW_MS, firing_alarms
 from db.connections.old_reads import OldReads
+from db.connections.small_reads import SmallReads
 from db.search.folding import FOLDING
 from db.search.index.changes import WAITING
 from db.search.writing import COUNT_BEHIND
@@ -70,6 +71,7 @@ class Scrape:
     engine: AsyncEngine
     old_reads: OldReads
     reader: Reader
+    small_reads: SmallReads
     desk: Desk
     sign_ins: Mapping[str, int]
     fan_sign_ins: Mapping[str, int]
@@ -104,7 +106,7 @@ class Scrape:
             streams=(self.stream_slots.open, self.stream_slots.streams_max),
             clients=self.connections,
             connections={
-                "reader": self.reader.connections(),
+                "reader": self.small_reads.connections(),
                 **{name: _busy(engine) for name, engine in pools.items() if engine is not None},
             },
             old_reads=self.old_reads,

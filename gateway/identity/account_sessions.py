@@ -14,7 +14,7 @@ from typing import Final
 import psycopg
 
 from db.accounts.sessions import READ_ENDED, EndedSession
-from db.connections.repeated import RepeatedReads
+from db.connections.small_reads import SmallReads
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class EndedSessions:
         now: the clock that ends tokens (Unix time, seconds).
     """
 
-    def __init__(self, reads: RepeatedReads, now: Callable[[], float]) -> None:
+    def __init__(self, reads: SmallReads, now: Callable[[], float]) -> None:
         self._reads = reads
         self._now = now
         self._ends_at: dict[str, float] = {}

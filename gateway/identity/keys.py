@@ -8,7 +8,7 @@ from typing import Final
 
 import psycopg
 
-from db.connections.repeated import RepeatedReads
+from db.connections.small_reads import SmallReads
 from db.keys.signing_keys import READ_KEYS, KeyRow
 from waiting_room.key_ring import KeyRing, SealedElsewhereError
 
@@ -22,7 +22,7 @@ SEALED_PAUSE_SECONDS: Final = 30.0
 class SiteKeys:
     """Keeps the ring that everything in this process signs and verifies with."""
 
-    def __init__(self, reads: RepeatedReads, secret: str) -> None:
+    def __init__(self, reads: SmallReads, secret: str) -> None:
         self._reads = reads
         self.ring = KeyRing(secret)
 

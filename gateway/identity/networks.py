@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connections.repeated import RepeatedReads
+from db.connections.small_reads import SmallReads
 from db.networks.rules import READ_VERSION, Rule, every_rule, is_origin
 from gateway.identity.origins import NOWHERE, Origin, Origins
 from gateway.identity.sightings import Sightings
@@ -142,7 +142,7 @@ class Networks:
         self._version = -1
         self.index = NetworkIndex()
 
-    async def keep(self, reads: RepeatedReads) -> None:
+    async def keep(self, reads: SmallReads) -> None:
         """Look for changes for as long as the process runs."""
         while True:
             try:

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -42,13 +42,26 @@ AWAY_SECONDS_MAX: Final = 0.25
 
 
 class Door:
-    """The ticks of rooms; a tick that finds a lobby due to be drawn begins its draw."""
+    """The ticks of rooms; a tick that finds a lobby due to be drawn begins its draw.
 
-    def __init__(self, line: Line, rooms: RoomRegistry, draws: Draws, tickers: Tickers) -> None:
+    Args:
+        now: a clock in seconds that only goes on.
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        rooms: RoomRegistry,
+        draws: Draws,
+        tickers: Tickers,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._line = line
         self._rooms = rooms
         self._draws = draws
         self._tickers = tickers
+        self._now = now
         self._rests_until: dict[int, float] = {}
         self._is_empty: set[int] = set()
         self._known_since: dict[int, float] = {}
@@ -86,7 +99,7 @@ class Door:
         """Tick those of the rooms that are due and this process'."""
         turns = Turns("the tick", (RedisError, SQLAlchemyError, OSError))
         for event_id, row in rows.items():
-            now = time.monotonic()
+            now = self._now()
             if row.state == "off" or self._rests_until.get(event_id, 0) > now:
                 continue
             rank = self._tickers.rank(event_id)
@@ -97,7 +110,7 @@ class Door:
 
     def _meet(self, rows: Mapping[int, RoomRow]) -> None:
         """Note since when each room is known, and forget those that are gone."""
-        now = time.monotonic()
+        now = self._now()
         for event_id in rows.keys() - self._known_since.keys():
             self._known_since[event_id] = now
         for event_id in self._known_since.keys() - rows.keys():
@@ -121,12 +134,12 @@ class Door:
             else:
                 self._is_empty.discard(event_id)
             if tick.due_in_ms:
-                self._rests_until[event_id] = time.monotonic() + tick.due_in_ms / 1000
+                self._rests_until[event_id] = self._now() + tick.due_in_ms / 1000
                 return
             if tick.draw_due:
                 self._draws.begin(event_id)
             if tick.is_empty:
-                self._rests_until[event_id] = time.monotonic() + EMPTY_TICK_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - spreads gateways
+                self._rests_until[event_id] = self._now() + EMPTY_TICK_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - spreads gateways
             if not tick.more:
                 return
             unless_within_ms = 0

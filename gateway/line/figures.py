@@ -79,13 +79,13 @@ class RoomFigures:
         Raises:
             redis.RedisError, sqlalchemy.exc.SQLAlchemyError: Redis or Postgres does not answer.
         """
-        return await self._of_room(row, await present(self._jobs))
+        return await self._of_room(row, await present(self._jobs), glance=False)
 
     async def of_rooms(
-        self, rows: Iterable[RoomRow] | None = None, *, with_gateways: bool = True
+        self, rows: Iterable[RoomRow] | None = None, *, with_gateways: bool = True, glance: bool = False
     ) -> tuple[RoomAnswer, ...]:
         """The figures of ``rows``, by default of all rooms. Without ``with_gateways`` the gateways count as none, which
-        saves reading them.
+        saves reading them. With ``glance`` no hall is kept in memory for it, because nobody looks at it.
 
         Raises:
             redis.RedisError, sqlalchemy.exc.SQLAlchemyError: Redis or Postgres does not answer. Where one server of
@@ -97,7 +97,7 @@ class RoomFigures:
         turns = Turns("reading figures", self._rooms.room_errors, others=False)
         for row in chosen:
             with turns.of(f"event {row.event_id}"):
-                answers.append(await self._of_room(row, gateways))
+                answers.append(await self._of_room(row, gateways, glance=glance))
         turns.end()
         if turns.failed and not answers:
             raise turns.failed[0]
@@ -113,16 +113,16 @@ class RoomFigures:
             self._rooms.rows.values(),
             key=lambda row: (row.state in (RoomState.OFF, RoomState.CLOSED), -row.event_id),
         )
-        return await self.of_rooms(rows[:rooms_max])
+        return await self.of_rooms(rows[:rooms_max], glance=True)
 
-    async def _of_room(self, row: RoomRow, gateways: Sequence[Presence]) -> RoomAnswer | None:
+    async def _of_room(self, row: RoomRow, gateways: Sequence[Presence], *, glance: bool) -> RoomAnswer | None:
         counts = await self._counts.of(row.event_id)
         if counts is None:
             return None
         # Another gateway may have changed the room since this one read it.
         row = await self._rooms.row(row.event_id, revision_min=counts.config.revision) or row
         try:
-            hall = await self._halls.current(row.event_id)
+            hall = await (self._halls.glance if glance else self._halls.current)(row.event_id)
         except UnknownEventError:
             # The event, for example a rehearsal's copy, was removed after the rooms were read.
             return None

@@ -32,11 +32,16 @@ def closed_frame(reason: str) -> bytes:
 
 
 class PlaceFrames:
-    """The place frames of one turn and one class of fans. The parts that they share are rendered once."""
+    """The place frames of one turn and one class of fans. The parts that they share are rendered once.
+
+    Attributes:
+        per_minute: how many places the line moves a minute; 0 where that is not known.
+    """
 
     def __init__(self, counts: RoomCounts, waiting: int, *, priority: bool = False) -> None:
         self._counts, self._priority = counts, priority
         self._speed = speed_in(counts)
+        self.per_minute = 0.0 if self._speed is None else self._speed.expected
         reach = seats_reach(counts)
         self._reach = math.inf if reach is None else reach
         pace = b"null" if self._speed is None else b"%.1f" % self._speed.expected

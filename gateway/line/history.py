@@ -55,7 +55,7 @@ class History:
         while True:
             if await self._redis.set(RECORDER_KEY, b"", nx=True, px=POINT_SECONDS * 1000):
                 rows = recorded_rooms(self._rooms.rows.values())
-                await self._record(await self._figures.of_rooms(rows, with_gateways=False))
+                await self._record(await self._figures.of_rooms(rows, with_gateways=False, glance=True))
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _record(self, rooms: Sequence[RoomAnswer]) -> None:

@@ -23,9 +23,19 @@ from waiting_room.model import Positions, RoomCounts
 AHEAD_BOUNDS: Final = (100, 1_000, 10_000)
 INTERVALS_SECONDS: Final[Sequence[float]] = (1.0, 2.0, 4.0, 8.0)
 """A stream is sent its position this often: the n-th interval is for fewer fans ahead than the n-th of `AHEAD_BOUNDS`,
-and the last interval is for all others.
+and the last interval is for all others. In a fast line the bounds are higher (`ahead_bounds`).
 """
+PASSED_SHARE_MAX: Final = 0.05
+"""Of the fans ahead, so many are called at most until a position is sent again, unless it is sent each second."""
 INTERVAL_TURNS: Final = [round(seconds / TURN_SECONDS) for seconds in INTERVALS_SECONDS]
+
+
+def ahead_bounds(per_minute: float) -> list[float]:
+    """The bounds for a line that moves so many places a minute."""
+    return [
+        max(bound, per_minute / 60 * seconds / PASSED_SHARE_MAX)
+        for bound, seconds in zip(AHEAD_BOUNDS, INTERVALS_SECONDS[1:], strict=True)
+    ]
 
 
 def send_place(fan_stream: FanStream, place: Place, counts: RoomCounts) -> None:
@@ -75,7 +85,7 @@ def send_positions(fan_streams: Sequence[FanStream], ranks: Sequence[int], frame
     A rank of 0 is next in line; a negative rank is none, and nothing is sent. Nothing is sent either to a fan whose
     wait has ended meanwhile. This is the hot loop.
     """
-    frame_of = frames.frame
+    frame_of, bounds = frames.frame, ahead_bounds(frames.per_minute)
     for fan_stream, rank in zip(fan_streams, ranks, strict=True):
         if rank < 0 or fan_stream.state not in ("waiting", "lobby", ""):
             continue
@@ -83,7 +93,7 @@ def send_positions(fan_streams: Sequence[FanStream], ranks: Sequence[int], frame
         fan_stream.shown = position = rank + 1 if rank < shown or shown == 0 else shown
         fan_stream.state = "waiting"
         fan_stream.stream.write(frame_of(position))
-        fan_stream.event.put_off(fan_stream, turn + INTERVAL_TURNS[bisect(AHEAD_BOUNDS, position - 1)])
+        fan_stream.event.put_off(fan_stream, turn + INTERVAL_TURNS[bisect(bounds, position - 1)])
 
 
 def by_class(fan_streams: list[FanStream], positions: Positions) -> list[tuple[bool, list[FanStream], list[int]]]:

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connections.repeated import RepeatedReads
+from db.connections.small_reads import SmallReads
 from db.rooms.rooms import UnknownRoomError
 from db.rooms.steering import Ask
 from db.rooms.steps import DUE_ROOMS, StepRow, schedule, set_due, steps, take_back
@@ -34,7 +34,7 @@ class Steps:
         self._engine = engine
         self._rooms = rooms
 
-    async def keep_setting(self, reads: RepeatedReads) -> None:
+    async def keep_setting(self, reads: SmallReads) -> None:
         """Set what is due for as long as the process runs."""
         while True:
             for (event_id,) in await reads.rows(DUE_ROOMS):

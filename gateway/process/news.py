@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Set
 from contextlib import AbstractContextManager, nullcontext
@@ -82,9 +83,11 @@ class News:
         self._topics = {channel: topic for topic in topics for channel in topic.channels}
         self._on_gap = on_gap
         self._on_moved = on_moved
-        self._followed: Set[str] = frozenset()
-        self._follows: Topic[Any] | None = None
+        self._followed: dict[str, Topic[Any]] = {}
         self._subscribed: set[str] = set()
+        self._confirmed: set[str] = set()
+        self._confirming: dict[str, asyncio.Event] = {}
+        self._subscribing = asyncio.Lock()
         self._pubsub: PubSub | None = None
         self.connected = asyncio.Event()
 
@@ -101,8 +104,31 @@ class News:
             pause = min(pause * 2, PAUSE_SECONDS_MAX)
 
     async def follow(self, topic: Topic[Any], channels: Set[str]) -> None:
-        """Listen to these channels of the topic too, and no more to others that were followed before."""
-        self._follows, self._followed = topic, channels
+        """Listen to these channels of the topic too, and no more to others of it that were followed before."""
+        self._followed = {name: other for name, other in self._followed.items() if other is not topic}
+        self._followed.update(dict.fromkeys(channels, topic))
+        await self._subscribe_quietly()
+
+    async def follow_one(self, topic: Topic[Any], channel: str) -> None:
+        """Listen to this channel of the topic too."""
+        if channel not in self._followed:
+            self._followed[channel] = topic
+            await self._subscribe_quietly()
+
+    async def confirmed(self, channel: str, seconds_max: float) -> bool:
+        """Wait until the server has said that it sends what comes on a followed channel; False if it has not within
+        ``seconds_max``, or if there is no connection to it.
+        """
+        if channel in self._confirmed:
+            return True
+        if self._pubsub is None:
+            return False
+        confirming = self._confirming.setdefault(channel, asyncio.Event())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(confirming.wait(), seconds_max)
+        return channel in self._confirmed
+
+    async def _subscribe_quietly(self) -> None:
         if self._pubsub is not None:
             try:
                 await self._subscribe(self._pubsub)
@@ -112,8 +138,13 @@ class News:
 
     async def _subscribe(self, pubsub: PubSub) -> None:
         """Subscribe to what is followed and not subscribed to, and the other way round."""
-        new, old = self._followed - self._subscribed, self._subscribed - self._followed
+        async with self._subscribing:
+            await self._subscribe_alone(pubsub)
+
+    async def _subscribe_alone(self, pubsub: PubSub) -> None:
+        new, old = self._followed.keys() - self._subscribed, self._subscribed - self._followed.keys()
         self._subscribed = set(self._followed)
+        self._confirmed -= old
         if self._on_moved is None:
             if new:
                 await pubsub.subscribe(*new)
@@ -130,6 +161,7 @@ class News:
         async with self._client.pubsub() as pubsub:
             await pubsub.subscribe(*self._topics)
             self._subscribed = set()
+            self._confirmed = set()
             self._pubsub = pubsub
             try:
                 await self._subscribe(pubsub)
@@ -152,9 +184,16 @@ class News:
                 continue
             if message["type"] in ("message", "smessage"):
                 self._publish(message["channel"].decode(), message["data"])
+            elif message["type"] in ("subscribe", "ssubscribe"):
+                self._note_confirmed(message["channel"].decode())
             elif message["type"] == "sunsubscribe":
                 # A server says this unasked when the channel's slot has moved to another one.
                 self._note_moved({message["channel"].decode()} & self._subscribed)
+
+    def _note_confirmed(self, channel: str) -> None:
+        self._confirmed.add(channel)
+        if (confirming := self._confirming.pop(channel, None)) is not None:
+            confirming.set()
 
     def _note_moved(self, channels: Set[str]) -> None:
         self._subscribed -= channels
@@ -162,7 +201,7 @@ class News:
             self._on_moved()
 
     def _publish(self, channel: str, payload: bytes) -> None:
-        topic = self._topics.get(channel) or self._follows
+        topic = self._topics.get(channel) or self._followed.get(channel)
         if topic is None:
             return
         try:

@@ -94,8 +94,9 @@ class MemoryCatalogue:
         """
         needed_at, doubts = self._clock() - self._fresh_seconds, self._doubts
         while self._looked_at < needed_at or self._doubts_met < doubts:
-            # One look serves all who wait for it; who came after it had begun may need another one.
-            if self._look is None:
+            # One look serves all who wait for it; who came after it had begun may need another one. To wait for one
+            # that is over would not let the loop go on, and nothing else would run any more.
+            if self._look is None or self._look.done():
                 self._look = asyncio.create_task(self._look_now(CHANGES_MAX))
                 self._look.add_done_callback(self._on_looked)
             if not await asyncio.shield(self._look):
@@ -142,7 +143,8 @@ class MemoryCatalogue:
             logger.info("%s events are searched in memory, read in %.1f s", count, time.monotonic() - began)
 
     def _on_looked(self, look: asyncio.Task[bool]) -> None:
-        self._look = None
+        if self._look is look:
+            self._look = None
         if not look.cancelled():
             # Those who waited have been told.
             look.exception()

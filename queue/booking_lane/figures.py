@@ -31,10 +31,12 @@ CHOICES: Final = frozenset({"no_block", "seats_taken", "sold_out", "limit_exceed
 
 class Figures(msgspec.Struct, frozen=True):
     """A reading of one or more lanes. All figures only grow. ``waits`` has a class for each bound, and one above the
-    last.
+    last. ``told`` counts the batches that a worker told to those who need to know; one of the release before told
+    the others to every gateway.
     """
 
     batches: int = 0
+    told: int = 0
     commands: Mapping[tuple[str, str], int] = {}
     """How many commands ended, by their kind and by ``succeeded`` or the problem's code."""
     waits: tuple[int, ...] = (0,) * (len(WAIT_BOUNDS_MS) + 1)
@@ -45,6 +47,7 @@ class Figures(msgspec.Struct, frozen=True):
     def __add__(self, other: Figures) -> Figures:
         return Figures(
             self.batches + other.batches,
+            self.told + other.told,
             Counter(self.commands) + Counter(other.commands),
             tuple(map(sum, zip(self.waits, other.waits, strict=True))),
             self.waits_sum_ms + other.waits_sum_ms,
@@ -57,6 +60,7 @@ class Figures(msgspec.Struct, frozen=True):
             return self
         return Figures(
             self.batches - earlier.batches,
+            self.told - earlier.told,
             Counter(self.commands) - Counter(earlier.commands),
             tuple(max(0, now - then) for now, then in zip(self.waits, earlier.waits, strict=True)),
             max(0, self.waits_sum_ms - earlier.waits_sum_ms),
@@ -86,7 +90,7 @@ def count(
     pipe: Any, lane: int, commands: Sequence[Command], outcomes: Sequence[Outcome], now_ms: int, busy_ms: int
 ) -> None:
     """Put a finished batch's figures into ``pipe``."""
-    grown: Counter[str] = Counter(batches=1, busy_ms=busy_ms)
+    grown: Counter[str] = Counter(batches=1, told=1, busy_ms=busy_ms)
     for command in commands:
         if command.is_recorded:
             waited_ms = max(0, now_ms - command.received_at_ms)
@@ -130,12 +134,14 @@ def from_hash(fields: Mapping[bytes, bytes]) -> Figures:
     """A reading from the hash at `figures_key`."""
     waits = [0] * (len(WAIT_BOUNDS_MS) + 1)
     commands: dict[tuple[str, str], int] = {}
-    batches = waits_sum_ms = busy_ms = 0
+    batches = told = waits_sum_ms = busy_ms = 0
     for raw, value in fields.items():
         name, _, rest = raw.decode().partition(":")
         number = int(value)
         if name == "batches":
             batches = number
+        elif name == "told":
+            told = number
         elif name == "wait_ms":
             waits_sum_ms = number
         elif name == "busy_ms":
@@ -145,4 +151,4 @@ def from_hash(fields: Mapping[bytes, bytes]) -> Figures:
         elif name == "command":
             kind, _, how = rest.partition(":")
             commands[kind, how] = number
-    return Figures(batches, commands, tuple(waits), waits_sum_ms, busy_ms)
+    return Figures(batches, told, commands, tuple(waits), waits_sum_ms, busy_ms)

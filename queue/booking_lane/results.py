@@ -1,4 +1,9 @@
-"""The results that a worker sends back: a record for each job, and for each batch one message to every gateway."""
+"""The results that a worker sends back: a record for each job, and messages to those who need them.
+
+The gateway that sent a batch hears of its outcomes, on a channel of its own. What changed at an event is heard by the
+gateways that have its hall in memory, on the event's channel. A gateway that waits for a job of another one notes so
+beside the job, and is sent its record. Everybody else hears nothing.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +67,11 @@ class EventChange(msgspec.Struct, frozen=True, array_like=True):
 
 
 class BatchNews(msgspec.Struct, frozen=True, array_like=True):
-    """The message that a batch is finished."""
+    """The message to its ``origin`` that a batch is finished, without ``changes``.
+
+    Gateways of the releases before `is_told` hear it with all changes on the lane's channel. ``is_told``: gateways of
+    this release were told by their own channels.
+    """
 
     batch_id: uuid.UUID
     origin: str
@@ -71,6 +80,7 @@ class BatchNews(msgspec.Struct, frozen=True, array_like=True):
     changes: tuple[EventChange, ...]
     trace: str = ""
     awaiting: tuple[Awaiting, ...] = ()
+    is_told: bool = False
 
 
 class _Versioned(msgspec.Struct):
@@ -85,10 +95,15 @@ class _Told(msgspec.Struct):
 
 
 _KEEP: Final = (files(__package__) / "lua" / "keep.lua").read_text()
+_KEEP_RESULTS: Final = (files(__package__) / "lua" / "keep_results.lua").read_text()
+AWAITED_SECONDS: Final = 60
+"""How long a gateway's note stands that it waits for a job; no request waits for longer."""
+_HEX_CHARACTERS: Final = 32
 _encode = msgspec.msgpack.Encoder().encode
 encode_record = _encode
 decode_record = msgspec.msgpack.Decoder(JobRecord).decode
 decode_news = msgspec.msgpack.Decoder(BatchNews).decode
+decode_change = msgspec.msgpack.Decoder(EventChange).decode
 decode_opened = msgspec.msgpack.Decoder(tuple[uuid.UUID, ...]).decode
 _decode_told = msgspec.json.Decoder(_Told).decode
 
@@ -104,9 +119,36 @@ def job_key(command_id: uuid.UUID) -> str:
     return f"job:{command_id.hex}"
 
 
+def awaited_key(command_id: uuid.UUID) -> str:
+    """The key of the gateways that wait for a job which another one may have sent."""
+    return f"awaited:{command_id.hex}"
+
+
 def channel(lane: int, database: int = 0) -> str:
-    """The channel of a lane's finished batches, at the site in that database of its Redis."""
+    """The channel on which gateways of the release before hear of a lane's batches, at the site in that database of
+    its Redis.
+    """
     return channel_of(f"booking:lane:{lane}", database)
+
+
+def origin_channel(origin: str, database: int = 0) -> str:
+    """The channel of the batches that the gateway ``origin`` sent."""
+    return channel_of(f"booking:gateway:{origin}", database)
+
+
+def awaited_channel(origin: str, database: int = 0) -> str:
+    """The channel of the jobs of others that the gateway ``origin`` waits for."""
+    return channel_of(f"booking:awaited:{origin}", database)
+
+
+def event_channel(event_id: int, database: int = 0) -> str:
+    """The channel of an event's changes."""
+    return channel_of(f"booking:event:{event_id}", database)
+
+
+def decode_awaited(payload: bytes) -> tuple[uuid.UUID, JobRecord]:
+    """A message of `awaited_channel`: the job, and its record."""
+    return uuid.UUID(hex=payload[:_HEX_CHARACTERS].decode()), decode_record(payload[_HEX_CHARACTERS:])
 
 
 def keep(pipe: Any, records: Mapping[uuid.UUID, JobRecord], ttl_seconds: int) -> None:
@@ -155,8 +197,11 @@ def publish(
     now_ms: int = 0,
     busy_ms: int = 0,
 ) -> None:
-    """Write every outcome's record, send the message to every gateway, and count the ``commands`` in the lane's
+    """Write every outcome's record, tell the gateways that need to know, and count the ``commands`` in the lane's
     figures, all in one pipeline.
+
+    An event's changes go first, because a fan whose request is answered may read the hall at once. A gateway of the
+    release before that listens costs a second trip.
 
     Args:
         now_ms: the time on the clock of the jobs' Redis, for measuring the commands' waits.
@@ -171,9 +216,25 @@ def publish(
         )
         for outcome in news.outcomes
     }
+    database = database_of(client)
+    former = channel(news.lane, database)
     with client.pipeline(transaction=False) as pipe:
-        keep(pipe, records, ttl_seconds)
-        pipe.publish(channel(news.lane, database_of(client)), _encode(news))
+        for change in news.changes:
+            pipe.publish(event_channel(change.event_id, database), _encode(change))
+        _keep_results(pipe, records, ttl_seconds, database)
+        to_origin = msgspec.structs.replace(news, changes=()) if news.changes else news
+        pipe.publish(origin_channel(news.origin, database), _encode(to_origin))
         if commands:
             count(pipe, news.lane, commands, news.outcomes, now_ms, busy_ms)
-        pipe.execute()
+        pipe.pubsub_numsub(former)
+        *_, [(_, listeners)] = pipe.execute()
+    if listeners:
+        client.publish(former, _encode(msgspec.structs.replace(news, is_told=True)))
+
+
+def _keep_results(pipe: Any, records: Mapping[uuid.UUID, JobRecord], ttl_seconds: int, database: int) -> None:
+    if records:
+        values = map(encode_record, records.values())
+        pipe.eval(
+            _KEEP_RESULTS, len(records), *map(job_key, records), ttl_seconds, awaited_channel("", database), *values
+        )

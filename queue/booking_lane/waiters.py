@@ -9,7 +9,15 @@ from typing import Final, cast
 import redis.asyncio
 
 from booking_lane.commands import Awaiting, Outcome
-from booking_lane.results import JobRecord, decode_record, job_key, opened_key, record_of_awaiting
+from booking_lane.results import (
+    AWAITED_SECONDS,
+    JobRecord,
+    awaited_key,
+    decode_record,
+    job_key,
+    opened_key,
+    record_of_awaiting,
+)
 
 REREAD_MAX: Final = 500
 """At most this many keys are read in one round trip."""
@@ -22,10 +30,12 @@ class Waiters:
 
     Args:
         client: the jobs' Redis, bytes in and out.
+        origin: the name of this process, by which messages find it.
     """
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
+    def __init__(self, client: redis.asyncio.Redis, origin: str) -> None:
         self._client = client
+        self._origin = origin
         self._waiting: dict[uuid.UUID, list[asyncio.Future[JobRecord | None]]] = {}
         self._waiting_before: set[uuid.UUID] = set()
         self._know_payment: set[uuid.UUID] = set()
@@ -33,6 +43,15 @@ class Waiters:
     async def read(self, command_id: uuid.UUID) -> JobRecord | None:
         """The job's record in Redis; None if there is none."""
         value = await self._client.get(job_key(command_id))
+        return None if value is None else decode_record(cast(bytes, value))
+
+    async def read_and_await(self, command_id: uuid.UUID) -> JobRecord | None:
+        """The job's record in Redis; what it becomes next is sent to this process, whoever sent the job."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.sadd(awaited_key(command_id), self._origin)
+            pipe.expire(awaited_key(command_id), AWAITED_SECONDS)
+            pipe.get(job_key(command_id))
+            *_, value = await pipe.execute()
         return None if value is None else decode_record(cast(bytes, value))
 
     def expect(self, command_id: uuid.UUID) -> asyncio.Future[JobRecord | None]:
@@ -88,6 +107,16 @@ class Waiters:
             if one.command_id in self._waiting:
                 self._wake(one.command_id, record_of_awaiting(one, trace))
 
+    def on_awaited(self, message: tuple[uuid.UUID, JobRecord]) -> None:
+        """A job that may be another process's has this record now."""
+        self._on_record(*message)
+
+    def _on_record(self, command_id: uuid.UUID, record: JobRecord) -> None:
+        if command_id in self._waiting and (
+            record.body or (record.payment_id and command_id not in self._know_payment)
+        ):
+            self._wake(command_id, record)
+
     def _wake(self, command_id: uuid.UUID, record: JobRecord) -> None:
         self._know_payment.discard(command_id)
         for future in self._waiting.pop(command_id, ()):
@@ -112,11 +141,8 @@ class Waiters:
             chunk = late[start : start + REREAD_MAX]
             values = await self._client.mget([job_key(command_id) for command_id in chunk])
             for command_id, value in zip(chunk, values, strict=True):
-                record = None if value is None else decode_record(cast(bytes, value))
-                if record is None:
-                    continue
-                if record.body or (record.payment_id and command_id not in self._know_payment):
-                    self._wake(command_id, record)
+                if value is not None:
+                    self._on_record(command_id, decode_record(cast(bytes, value)))
 
     async def wait(self, future: asyncio.Future[JobRecord | None], seconds: float) -> JobRecord | None:
         """The finished record, or None if ``seconds`` pass first. ``future`` is from `expect`."""

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from db.settings import DatabaseSettings
 from tests.acceptance.conftest import Site
 from tests.client import Client
 from tests.promql import PROMETHEUS_OWN, asked, selectors
@@ -80,7 +81,7 @@ def test_a_booking_is_counted_where_it_passes(site: Site) -> None:
         assert value(after, "admitone_queue_workers", queue=queue) == 1
     assert 0 <= value(after, "admitone_cron_beat_age_seconds") < 60
     assert value(after, "admitone_event_loop_lag_seconds_bucket", le="+Inf") > 0
-    assert value(after, "admitone_postgres_connections_max", pool="reader") == 8
+    assert value(after, "admitone_postgres_connections_max", pool="reader") == DatabaseSettings().reader_pool_max
     for kind in ("queues", "rooms", "backlog"):
         assert value(after, "admitone_scrape_read", kind=kind) == 1
 

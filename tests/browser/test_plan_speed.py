@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,7 +20,7 @@ import pytest
 import redis
 from playwright.sync_api import Browser, Page
 
-from booking_lane.results import BatchNews, EventChange, SeatChange, channel
+from booking_lane.results import EventChange, SeatChange, event_channel
 from db.channels import database_of
 from db.events.seed import seed_stadium
 from tests.browser.test_plan_way import PHONE, WIDE, enter
@@ -90,8 +89,7 @@ class Bookings:
         ).fetchone()
         assert row_ is not None
         change = EventChange(self._event_id, row_[0], tuple(seats), ())
-        news = BatchNews(uuid.uuid4(), "test", 0, (), (change,))
-        self._redis.publish(channel(0, database_of(self._redis)), msgspec.msgpack.encode(news))
+        self._redis.publish(event_channel(self._event_id, database_of(self._redis)), msgspec.msgpack.encode(change))
 
     def close(self) -> None:
         self._connection.close()

@@ -176,7 +176,7 @@ def test_the_doctor_sees_the_pooler(pooler: Pooler, database_url: str, redis_url
 async def test_a_sale_through_the_pooler(
     pooler: Pooler, services: Services, database_url: str, tmp_path: Path, kind: str
 ) -> None:
-    """With five connections of the gateway, and four of the pooler's for the whole site."""
+    """With four connections of the gateway, and four of the pooler's for the whole site."""
     if kind == PREPARING and not pooler.keeps_statements:
         pytest.skip("PgBouncer keeps prepared statements since 1.22; PGBOUNCER=/path/to/one names another")
     event_id = seed_demo(pooler.before(database_url), room=RoomSeed(rate_per_minute=60_000, capacity=30))
@@ -184,8 +184,6 @@ async def test_a_sale_through_the_pooler(
         **services.environ,
         "DATABASE_URL": pooler.before(database_url, "none"),
         "ADMITONE_DB_POOLER": kind,
-        "ADMITONE_DB_POOL_MAX": "2",
-        "ADMITONE_DB_READER_POOL_MAX": "1",
     }
     # Traced connections to a pooler are a class of their own. Nobody takes these traces.
     worker = services.worker(ADMITONE_OTLP_ENDPOINT="http://127.0.0.1:9", ADMITONE_TRACE_RATIO="1")

@@ -22,6 +22,7 @@ from db.citus.at_node import at_node
 from db.citus.distributing import distribute
 from db.citus.tables import DISTRIBUTED
 from db.connections import primary
+from db.connections.small_reads import SmallReads
 from db.entries.entries import Scan, TicketKey, check_in
 from db.entries.outcomes import Outcome
 from db.ids import event_of_id
@@ -68,14 +69,14 @@ async def test_a_batch_of_two_events_is_booked_and_read_by_the_ids_of_its_purcha
     again = bodies(engine.apply(buys), *buys)
     assert [one["purchaseId"] for one in again] == [str(one) for one in bought]
 
-    reader = Reader(with_citus(books.database_url), 1, GRACE_SECONDS, NoKeys())  # type: ignore[arg-type]
-    await reader.open()
+    reads = SmallReads(with_citus(books.database_url), "admitone-test")
+    reader = Reader(reads, GRACE_SECONDS, NoKeys())  # type: ignore[arg-type]
     try:
         for one in bought:
             assert str(one).encode() in (await reader.purchase(7, one) or b"")
             assert await reader.purchase(8, one) is None
     finally:
-        await reader.close()
+        await reads.close()
 
 
 def test_no_command_fails_while_the_nodes_are_away(books: Books) -> None:

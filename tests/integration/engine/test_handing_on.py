@@ -11,6 +11,7 @@ import pytest
 
 from booking_lane.commands import Command
 from booking_lane.settings import HoldSettings
+from db.connections.small_reads import SmallReads
 from gateway.booking.reader import Reader
 from tests.integration.engine.books import GRACE_SECONDS, Books, bodies
 from tests.unit.booking_lane.asks import cancel, checkout, reserve, take
@@ -44,12 +45,12 @@ def read(books: Books, user_id: int, purchase: uuid.UUID) -> dict[str, Any] | No
     """The purchase as a gateway shows it to a fan, alone and in the fan's list."""
 
     async def ask() -> tuple[bytes | None, list[bytes]]:
-        reader = Reader(books.database_url, 2, grace_seconds=GRACE_SECONDS, ticket_keys=KEYS)
-        await reader.open()
+        reads = SmallReads(books.database_url, "admitone-test", 2)
+        reader = Reader(reads, grace_seconds=GRACE_SECONDS, ticket_keys=KEYS)
         try:
             return await reader.purchase(user_id, purchase), await reader.purchases(user_id)
         finally:
-            await reader.close()
+            await reads.close()
 
     found, listed = asyncio.run(ask())
     assert listed == ([] if found is None else [found])

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import uuid
 from pathlib import Path
 
-from booking_lane.results import BatchNews, Count, EventChange, SeatChange
+from booking_lane.results import Count, EventChange, SeatChange
 from db.connections.engines import create_engine
-from db.connections.repeated import RepeatedReads
+from db.connections.small_reads import SmallReads
 from db.migrate import migrate
 from gateway.hall.halls import Halls
 from tests.factories import make_event, set_seats
@@ -48,14 +47,15 @@ async def test_a_hall_ahead_of_the_new_primary_follows_it_back(servers_folder: P
             await_that(lambda: connection.execute("SELECT FROM event WHERE version = 1").fetchone() is not None)
         standby.stop_following()
         told += [book(primary, event_id, version) for version in (2, 3)]
-        halls.on_batch(BatchNews(uuid.uuid4(), "", 0, (), tuple(told)))
+        for change in told:
+            halls.on_change(change)
         assert (hall.version, len(hall.taken)) == (3, 3)
 
         # A connection that its server ends would be closed by nobody.
         await engine.dispose()
         primary.end(signal.SIGKILL)
         standby.promote()
-        reads = RepeatedReads(url_of_both(primary, standby), "admitone-test")
+        reads = SmallReads(url_of_both(primary, standby), "admitone-test")
         async with verifying(halls, reads), asyncio.timeout(SECONDS_MAX):
             while hall.version != 1:  # noqa: ASYNC110 - a hall has no event for it
                 await asyncio.sleep(0.02)

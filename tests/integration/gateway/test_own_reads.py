@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ import psycopg
 import pytest
 from sqlalchemy.pool import QueuePool
 
-from booking_lane.results import BatchNews, Count, EventChange, JobRecord, SeatChange, version_told
+from booking_lane.results import Count, EventChange, JobRecord, SeatChange, version_told
 from db.connections.engines import create_engine
-from db.connections.repeated import RepeatedReads
+from db.connections.small_reads import SmallReads
 from gateway.hall import hall as hall_module
 from gateway.hall import halls as halls_module
 from gateway.hall.hall import Hall
@@ -39,7 +38,7 @@ class Site:
     halls: Halls
     event_id: int
     connection: psycopg.Connection[tuple[object, ...]]
-    reads: RepeatedReads
+    reads: SmallReads
 
     def commit(self, version: int, number: int, status: str = "booked") -> EventChange:
         """Commit a seat's change as ``version``; return the news of it, which are not sent yet."""
@@ -54,7 +53,7 @@ class Site:
         self.halls.note_answered(JobRecord(user_id, self.event_id, "reserve", b"", True, body))
 
     def send(self, change: EventChange) -> None:
-        self.halls.on_batch(BatchNews(uuid.uuid4(), "", 0, (), (change,)))
+        self.halls.on_change(change)
 
     def shown(self, hall: Hall) -> list[list[object]]:
         found: list[list[object]] = msgspec.json.decode(hall.seats_rendered().body)["taken"]
@@ -79,14 +78,14 @@ class Frames:
 async def site(database_url: str) -> AsyncIterator[Site]:
     engine = create_engine(database_url, 2)
     with psycopg.connect(database_url) as connection:
-        reads = RepeatedReads(database_url, "admitone-test")
+        reads = SmallReads(database_url, "admitone-test")
         yield Site(Halls(engine), make_event(connection), connection, reads)
     await reads.close()
     await engine.dispose()
 
 
 @asynccontextmanager
-async def verifying(halls: Halls, reads: RepeatedReads) -> AsyncIterator[None]:
+async def verifying(halls: Halls, reads: SmallReads) -> AsyncIterator[None]:
     task = asyncio.get_running_loop().create_task(halls.verify(reads))
     yield
     # A connection that is cancelled while it is made is closed by nobody.

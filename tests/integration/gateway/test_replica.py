@@ -24,7 +24,7 @@ from db.audit.invariants import audit
 from db.connections import replica
 from db.connections.engines import create_engine
 from db.connections.old_reads import OldReads
-from db.connections.repeated import RepeatedReads
+from db.connections.small_reads import SmallReads
 from db.events.seed import RoomSeed, seed_demo
 from db.migrate import migrate
 from db.settings import DatabaseSettings
@@ -178,7 +178,7 @@ async def test_a_hall_is_brought_up_to_the_primary_by_the_next_comparison(pair: 
         halls = Halls(reads._primary, reads)
         hall = await halls.hall(event_id)
         assert (hall.version, hall.taken) == (0, {}), "the first reading may be old"
-        small_reads = RepeatedReads(pair.primary.url, "admitone-test")
+        small_reads = SmallReads(pair.primary.url, "admitone-test")
         async with verifying(halls, small_reads):
             await until(lambda: hall.version == 1)
         await small_reads.close()

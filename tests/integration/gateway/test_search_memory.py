@@ -104,6 +104,20 @@ async def test_memory_answers_as_postgres_does(written: psycopg.Connection[Any],
             assert await pages(memory, asked) == await pages(postgres, asked), (text, sort)
 
 
+@pytest.mark.timeout(60)
+async def test_a_search_that_comes_as_a_look_ends_stops_nothing(memory: MemoryCatalogue) -> None:
+    """The look is over, the loop has not said so yet, and it began too long ago for the search."""
+    await memory.load()
+
+    async def long_ago() -> bool:
+        return True
+
+    memory._look = asyncio.create_task(long_ago())
+    memory._look.add_done_callback(memory._on_looked)
+    assert await asyncio.create_task(memory.is_fresh())
+    assert memory._look is None
+
+
 async def test_memory_follows_events_and_their_seats(
     written: psycopg.Connection[Any], memory: MemoryCatalogue, postgres: Counting, database_url: str
 ) -> None:

@@ -9,7 +9,7 @@ import uuid
 import redis
 from redis import asyncio as aioredis
 
-from booking_lane.results import BatchNews, channel, decode_news, publish
+from booking_lane.results import BatchNews, decode_news, origin_channel, publish
 from db.channels import database_of
 from db.rooms.states import RoomState
 from waiting_room.keys import news_channel
@@ -44,7 +44,7 @@ async def test_a_site_hears_its_own_rooms_and_lanes_alone(redis_url: str) -> Non
     ):
         assert (database_of(first), database_of(second)) == (0, 1)
         for client, subscribed in ((first, of_first), (second, of_second)):
-            await subscribed.subscribe(news_channel(database_of(client)), channel(0, database_of(client)))
+            await subscribed.subscribe(news_channel(database_of(client)), origin_channel("here", database_of(client)))
         lines = {0: Line(first), 1: Line(second)}
         for line in lines.values():
             await line.configure(7, RoomConfig(state=RoomState.OPEN, capacity=5))
@@ -57,6 +57,6 @@ async def test_a_site_hears_its_own_rooms_and_lanes_alone(redis_url: str) -> Non
 
         batch = uuid.uuid4()
         with redis.Redis.from_url(redis_url) as jobs:
-            publish(jobs, BatchNews(batch, "", 0, (), ()), ttl_seconds=60)
+            publish(jobs, BatchNews(batch, "here", 0, (), ()), ttl_seconds=60)
         assert [decode_news(news).batch_id for news in await heard(of_first)] == [batch]
         assert await heard(of_second) == []

@@ -6,12 +6,13 @@ import uuid
 import zlib
 from typing import cast
 
+import msgspec
 import pytest
 import redis
 from rq.job import Job
 
 from booking_lane.clients import jobs_client
-from booking_lane.commands import Outcome, command_id_new, decode_batch
+from booking_lane.commands import Awaiting, Outcome, command_id_new, decode_batch
 from booking_lane.lane import BOOK, Lane, lane_of, queue_name, rq_queue
 from booking_lane.results import (
     BatchNews,
@@ -19,10 +20,16 @@ from booking_lane.results import (
     EventChange,
     JobRecord,
     SeatChange,
+    awaited_channel,
+    awaited_key,
     channel,
+    decode_awaited,
+    decode_change,
     decode_news,
     decode_record,
+    event_channel,
     job_key,
+    origin_channel,
     publish,
 )
 from booking_lane.serializer import MsgpackSerializer
@@ -136,10 +143,63 @@ def test_what_was_published_is_read_and_heard(jobs: redis.Redis) -> None:
         publish(jobs, news, TTL_SECONDS)
         message = pubsub.get_message(timeout=5)
     assert message is not None
-    assert decode_news(message["data"]) == news
+    assert decode_news(message["data"]) == msgspec.structs.replace(news, is_told=True)
     record = decode_record(cast(bytes, jobs.get(job_key(command.command_id))))
     assert record == JobRecord(5, 1, "reserve", b"h" * 16, queued=True, body=b'{"status":"succeeded"}')
     assert 0 < jobs.ttl(job_key(command.command_id)) <= TTL_SECONDS
+
+
+def test_each_gateway_is_told_what_it_needs_and_no_more(jobs: redis.Redis) -> None:
+    command = reserve(7, 5, (1, 1, 1))
+    outcome = Outcome(command.command_id, 7, 5, "reserve", b"h" * 16, b'{"status":"succeeded"}')
+    changes = tuple(EventChange(event, 8, (SeatChange(1, 1, 1, "reserved"),), (Count(1, 9, 1),)) for event in (7, 8))
+    news = BatchNews(command_id_new(), "sender", 2, (outcome,), changes)
+    jobs.sadd(awaited_key(command.command_id), "waiter")
+    record = JobRecord(5, 7, "reserve", b"h" * 16, queued=True, body=b'{"status":"succeeded"}')
+    channels = [
+        event_channel(7),
+        awaited_channel("waiter"),
+        origin_channel("sender"),
+        *(event_channel(9), awaited_channel("sender"), origin_channel("waiter")),
+    ]
+    with jobs.pubsub() as pubsub:  # type: ignore[no-untyped-call]
+        pubsub.subscribe(*channels)
+        for _ in channels:
+            pubsub.get_message(timeout=5)
+        publish(jobs, news, TTL_SECONDS)
+        heard = []
+        while (message := pubsub.get_message(timeout=0.5)) is not None:
+            heard.append((message["channel"].decode(), message["data"]))
+    assert [channel for channel, _ in heard] == channels[:3], "the event's hall is changed before a fan is answered"
+    assert decode_change(heard[0][1]) == changes[0]
+    assert decode_awaited(heard[1][1]) == (command.command_id, record)
+    assert decode_news(heard[2][1]) == msgspec.structs.replace(news, changes=())
+
+
+class _NewsOfTheReleaseBefore(msgspec.Struct, frozen=True, array_like=True):
+    """`BatchNews` as the release before knows it."""
+
+    batch_id: uuid.UUID
+    origin: str
+    lane: int
+    outcomes: tuple[Outcome, ...]
+    changes: tuple[EventChange, ...]
+    trace: str = ""
+    awaiting: tuple[Awaiting, ...] = ()
+
+
+def test_a_gateway_of_the_release_before_hears_all_of_it(jobs: redis.Redis) -> None:
+    change = EventChange(7, 8, (), ())
+    outcome = Outcome(command_id_new(), 7, 5, "reserve", b"", b"{}")
+    news = BatchNews(command_id_new(), "origin", 2, (outcome,), (change,))
+    with jobs.pubsub() as pubsub:  # type: ignore[no-untyped-call]
+        pubsub.subscribe(channel(2))
+        pubsub.get_message(timeout=5)
+        publish(jobs, news, TTL_SECONDS)
+        message = pubsub.get_message(timeout=5)
+    assert message is not None
+    found = msgspec.msgpack.decode(message["data"], type=_NewsOfTheReleaseBefore)
+    assert (found.batch_id, found.outcomes, found.changes) == (news.batch_id, (outcome,), (change,))
 
 
 def test_ids_of_commands_do_not_meet_in_their_keys() -> None:

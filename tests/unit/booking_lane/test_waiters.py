@@ -7,9 +7,17 @@ from collections.abc import AsyncIterator
 import pytest
 import redis.asyncio as aioredis
 
-from booking_lane.clients import async_client
+from booking_lane.clients import async_client, jobs_client, plain_async_client
 from booking_lane.commands import Outcome, command_id_new
-from booking_lane.results import JobRecord, encode_record, job_key
+from booking_lane.results import (
+    BatchNews,
+    JobRecord,
+    awaited_channel,
+    decode_awaited,
+    encode_record,
+    job_key,
+    publish,
+)
 from booking_lane.waiters import Waiters
 
 BODY = b'{"status":"succeeded"}'
@@ -33,7 +41,7 @@ async def client(redis_url: str) -> AsyncIterator[aioredis.Redis]:
 
 @pytest.fixture
 def waiters(client: aioredis.Redis) -> Waiters:
-    return Waiters(client)
+    return Waiters(client, "here")
 
 
 async def poll(waiters: Waiters, command_id: uuid.UUID, seconds: float) -> JobRecord | None:
@@ -80,6 +88,30 @@ async def test_everybody_who_waits_is_woken_at_once(waiters: Waiters) -> None:
     assert await asyncio.wait_for(asyncio.gather(*polls), 0.5) == [record(body=BODY)] * 3
     assert await elsewhere is None
     assert nothing_is_left(waiters)
+
+
+async def test_a_job_of_another_gateway_is_sent_to_those_who_wait_for_it(
+    client: aioredis.Redis, redis_url: str
+) -> None:
+    command_id = command_id_new()
+    await client.set(job_key(command_id), encode_record(record()))
+    waiting, idle = Waiters(client, "waiting"), Waiters(client, "idle")
+    future = waiting.expect(command_id)
+    assert await waiting.read_and_await(command_id) == record()
+    assert await idle.read(command_id) == record()
+    async with plain_async_client(redis_url) as listening, listening.pubsub() as pubsub:
+        await pubsub.subscribe(awaited_channel("waiting"), awaited_channel("idle"))
+        with jobs_client(redis_url) as jobs:
+            publish(jobs, BatchNews(command_id_new(), "sender", 0, (outcome(command_id),), ()), 60)
+        heard: list[tuple[bytes, bytes]] = []
+        while len(heard) < 3 and (message := await pubsub.get_message(timeout=2)) is not None:
+            heard.append((message["channel"], message["data"]))
+        assert await pubsub.get_message(timeout=0.2) is None
+    assert heard[2][0] == awaited_channel("waiting").encode()
+    waiting.on_awaited(decode_awaited(heard[2][1]))
+    assert await waiting.wait(future, 5) == record(body=BODY)
+    waiting.forget(command_id, future)
+    assert nothing_is_left(waiting)
 
 
 async def test_a_lost_message_is_found_by_reading_again(waiters: Waiters, client: aioredis.Redis) -> None:
