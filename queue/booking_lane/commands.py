@@ -201,20 +201,7 @@ class Merge(_Command, frozen=True, kw_only=True, tag="merge"):
 
 
 Command = (
-    Reserve
-    | Checkout
-    | Release
-    | Extend
-    | Cancel
-    | Give
-    | Take
-    | Wait
-    | Leave
-    | Sweep
-    | Confirm
-    | Fail
-    | Keep
-    | Merge
+    Reserve | Checkout | Release | Extend | Cancel | Give | Take | Wait | Leave | Sweep | Confirm | Fail | Keep | Merge
 )
 
 
