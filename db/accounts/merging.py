@@ -43,7 +43,7 @@ UPDATE account
    SET mail = %(mail)s, address_hash = %(address_hash)s, password_hash = %(password_hash)s,
        password_at = %(password_at)s
  WHERE user_id = %(stays)s
-"""  # noqa: S608 - a statement
+"""
 
 _MOVE: Final[tuple[LiteralString, ...]] = (
     "UPDATE account_identity SET user_id = %(stays)s WHERE user_id = %(goes)s",

@@ -35,7 +35,6 @@ SPREAD: Final = {
         "db.accounts.merging.MERGE_SUBSCRIPTIONS",
         "db.accounts.merging.FORGET_SUBSCRIPTIONS",
         "db.accounts.merging.MERGE_REDEMPTIONS",
-        "db.accounts.merging.MERGE_MESSAGES",
         "db.booking.backlog.READ_BACKLOG",
         "db.booking.housekeeping_sql.ROOMS_WITH_STOCK",
         "db.booking.housekeeping_sql.ROOMS_OPEN",

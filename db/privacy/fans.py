@@ -55,7 +55,9 @@ SELECT user_id FROM account WHERE merged_into IN (SELECT coalesce(merged_into, u
 """The accounts of these fans, with those that were joined to them and to which they were joined."""
 
 _MERGED: Final[LiteralString] = """
-SELECT user_id, merged_into, merge_done_at IS NULL FROM account WHERE user_id = ANY (%(fans)s) AND merged_into IS NOT NULL
+SELECT user_id, merged_into, merge_done_at IS NULL
+  FROM account
+ WHERE user_id = ANY (%(fans)s) AND merged_into IS NOT NULL
 """
 
 OF_FAN: Final[dict[str, LiteralString]] = {
@@ -244,7 +246,7 @@ Connection = psycopg.Connection[Any]
 
 
 def of_address(connection: Connection, address: str) -> Person:
-    """The address, and the fans who gave it for an event or were written to there, with the accounts joined to theirs."""
+    """The address, and the fans who gave it for an event or were written to there, and accounts joined with theirs."""
     found = connection.execute(_FANS_OF_ADDRESS, {"hash": hash_of(address)}).fetchall()
     return of_fans(connection, [row[0] for row in found], hash_of(address))
 

@@ -137,7 +137,7 @@ class AccountPasskeySignInBody(RequestBody, kw_only=True):
 
 
 class AccountJoinProofBody(RequestBody, kw_only=True):
-    """What proves the other account: its address and password, a passkey's answer, or the last part of a mail's link."""
+    """What proves the other account: address and password, a passkey's answer, or the last part of a mail's link."""
 
     EXAMPLES = ({"mail": "ada@example.com", "password": "another horse, another staple"}, {"credential": {}})
 
@@ -148,8 +148,9 @@ class AccountJoinProofBody(RequestBody, kw_only=True):
 
 
 class AccountJoinPreview(AnswerBody, kw_only=True):
-    """What a join would move: how many purchases, holds, entries in waiting lists, places in lines, passkeys, and issuers
-    the other account has. ``proof`` is good in this session for ten minutes. ``mail`` is the other account's address.
+    """What a join would move: how many purchases, holds, entries in waiting lists, places in lines, passkeys and
+    issuers the other account has. ``proof`` is good in this session for ten minutes; ``mail`` is the other account's
+    address.
     """
 
     proof: str

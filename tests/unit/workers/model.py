@@ -28,6 +28,7 @@ from booking_lane.commands import (
 from db.booking.seats import Seat
 
 NOBODY = uuid.UUID(int=0)
+ONCE = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass
@@ -39,7 +40,7 @@ class ModelHold:
     purchase_id: object = None
     promised_until: dt.datetime | None = None
     cancelled: set[Seat] = field(default_factory=set)
-    made_at: dt.datetime = dt.datetime.min.replace(tzinfo=dt.UTC)
+    made_at: dt.datetime = ONCE
 
     @property
     def live(self) -> tuple[Seat, ...]:
