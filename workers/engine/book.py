@@ -209,9 +209,12 @@ class Book:
                 del self.bought_of_types[event, fan, kind]
         self.bought_counts[new] = self.bought_counts.get(new, 0) + self.bought_counts.pop(old, 0)
         self.unbought[new] = self.unbought.get(new, 0.0) + self.unbought.pop(old, 0.0)
-        for one in (*self.purchases.values(), *self.purchases_of_holds.values(), *self.payments.values()):
-            if (one.event_id, one.user_id) == old:
-                one.user_id = user_id
+        for purchase in (*self.purchases.values(), *self.purchases_of_holds.values()):
+            if (purchase.event_id, purchase.user_id) == old:
+                purchase.user_id = user_id
+        for payment in self.payments.values():
+            if (payment.event_id, payment.user_id) == old:
+                payment.user_id = user_id
         self.changes.merged.append(Merged(event_id, from_user_id, user_id))
 
     def has_its_seats(self, hold: Hold) -> bool:

@@ -43,7 +43,7 @@ def is_done(connection: psycopg.Connection[Any]) -> bool:
 
 async def test_sweep_and_housekeeping_leave_nothing_of_the_account(house: House) -> None:
     connection, booking = house.books.connection, house.booking()
-    asks = [reserve(house.event, GOES, A), checkout(house.event, GOES, A), reserve(house.event, GOES, B)]
+    asks = reserve(house.event, GOES, A), checkout(house.event, GOES, A), reserve(house.event, GOES, B)
     bodies(house.engine.apply(asks), *asks)
     for fan, address in ((GOES, "\\x01"), (STAYS, "\\x02")):
         connection.execute(
