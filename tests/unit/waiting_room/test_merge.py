@@ -53,6 +53,19 @@ async def test_a_slot_beats_a_place(room: Room, inside: int, outside: int) -> No
     assert (await room.line.act(42, STAYS, tries=True)).pass_until_ms, "the slot is at work"
 
 
+@pytest.mark.parametrize(("inside", "outside"), [(STAYS, GOES), (GOES, STAYS)])
+async def test_a_slot_beats_a_place_that_is_earlier(room: Room, inside: int, outside: int) -> None:
+    await room.fill(outside, inside, capacity=1)
+    await room.pass_time(20)
+    await room.heard_from(inside)
+    await room.called(inside)
+    await room.line.claim(42, inside)
+    assert await room.line.merge(42, STAYS, GOES)
+    assert await room.states(STAYS, GOES) == ["admitted", "left"]
+    counts = await room.line.counts(42)
+    assert (counts.admitted, counts.away, counts.waiting) == (1, 0, 0)
+
+
 async def test_the_better_place_is_kept_by_a_fan_who_had_left(room: Room) -> None:
     await room.fill(STAYS, GOES, 1, rate_per_minute=0)
     await room.line.leave(42, STAYS)
