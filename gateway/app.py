@@ -24,6 +24,7 @@ from gateway.pages.problems import EVERYWHERE
 from gateway.pages.schema import openapi_config
 from gateway.routes import (
     account_identities,
+    account_joins,
     account_passkeys,
     accounts,
     alarms,
@@ -136,6 +137,7 @@ def _details() -> dict[str, Details]:
         accounts,
         account_passkeys,
         account_identities,
+        account_joins,
         operators,
         operator_accounts,
         factors,
@@ -201,6 +203,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
                 accounts,
                 account_passkeys,
                 account_identities,
+                account_joins,
                 operators,
                 factors,
                 halls,

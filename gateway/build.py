@@ -15,6 +15,7 @@ from gateway.accounts.accounts import Accounts
 from gateway.accounts.bringing import Bringing
 from gateway.accounts.issuer import Issuers
 from gateway.accounts.linking import Linking
+from gateway.accounts.merging import Merging
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
 from gateway.booking.invoices import Invoices
@@ -164,6 +165,21 @@ def build_services(settings: GatewaySettings) -> Services:
     cached = CachedCatalogue(searched, line_redis, settings.search)
     catalogue = HeldCatalogue(search_memory, cached, settings.search)
     issuers = Issuers(settings.oidc, https_only=settings.site.production, now=clock.now)
+    bringing = Bringing(engine, line, rooms, moving, settings.account.rooms_moved_max)
+    accounts = Accounts(
+        engine,
+        line_redis,
+        ring,
+        settings.account,
+        limits=limits,
+        contacts=contacts,
+        bringing=bringing,
+        ended=ended,
+        tokens=link_tokens,
+        account_token=identity.account_token,
+        links_per_minute=settings.limit.contacts_per_minute,
+        now=clock.now,
+    )
     return Services(
         settings=settings,
         engine=engine,
@@ -179,22 +195,10 @@ def build_services(settings: GatewaySettings) -> Services:
         authenticators=authenticators,
         passkeys=Passkeys(line_redis),
         ended_sessions=ended,
-        accounts=Accounts(
-            engine,
-            line_redis,
-            ring,
-            settings.account,
-            limits=limits,
-            contacts=contacts,
-            bringing=Bringing(engine, line, rooms, moving, settings.account.rooms_moved_max),
-            ended=ended,
-            tokens=link_tokens,
-            account_token=identity.account_token,
-            links_per_minute=settings.limit.contacts_per_minute,
-            now=clock.now,
-        ),
+        accounts=accounts,
         issuers=issuers,
         linking=Linking(engine, ring, issuers, mails=contacts.takes_mail, now=clock.now),
+        merging=Merging(engine, ring, accounts, bringing, ended, now=clock.now),
         captcha=captcha,
         reader=Reader(small_reads, grace_seconds=settings.hold.grace_seconds, ticket_keys=ticket_keys),
         payments=Payments(engine, desk.waiters, settings.payment, settings.stripe, settings.site.secret),

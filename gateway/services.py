@@ -14,6 +14,7 @@ from db.connections.small_reads import SmallReads
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.issuer import Issuers
 from gateway.accounts.linking import Linking
+from gateway.accounts.merging import Merging
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
 from gateway.booking.invoices import Invoices
@@ -104,6 +105,7 @@ class Services:
     accounts: Accounts
     issuers: Issuers
     linking: Linking
+    merging: Merging
     captcha: Captcha
     reader: Reader
     payments: Payments

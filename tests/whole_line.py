@@ -23,6 +23,9 @@ class WholeLine(Line):
     async def finish(self, event: int, fans: Iterable[int]) -> int:
         return await self._run(operations.finish(event, list(fans)))
 
+    async def merge(self, event: int, fan: int, from_fan: int) -> bool:
+        return await self._run(operations.merge(event, fan, from_fan))
+
     async def admitted_page(self, event: int, cursor: int = 0) -> AdmittedPage:
         return await self._run(operations.admitted_page(event, cursor))
 

@@ -6,17 +6,19 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
 import redis
 from rq import get_current_job
 
 from booking_lane import about, tracing
-from booking_lane.commands import Batch, Sweep, command_id_new
+from booking_lane.commands import UNSTAMPED, Batch, Command, Merge, Sweep, command_id_new
 from booking_lane.lane import rq_queue
 from booking_lane.lane_map import map_in_force
 from booking_lane.results import BatchNews, publish
 from booking_lane.settings import HoldSettings, LaneSettings
 from db.booking.holds import EVENTS_WITH_DUE_HOLDS
+from db.booking.merging import EVENTS_OF_MERGING, MERGE_AFTER_SECONDS, MERGED_AT_ONCE_MAX, MERGING
 from db.patience import Turns
 from db.waiting.entries import EVENTS_WITH_OFFERS_DUE
 from waiting_room.line import Slots
@@ -108,7 +110,9 @@ class Booking:
             )
 
     def sweep(self, lane: int) -> None:
-        """Apply one batch of sweeps, for the lane's events with lapsed holds, or free seats that somebody awaits."""
+        """Apply one batch of sweeps, for the lane's events with lapsed holds, or free seats that somebody awaits; and
+        move what accounts have that were joined to others.
+        """
         about.begin(lane=lane)
         which = {
             **map_in_force(self._jobs, self._lane.count).lanes.of_lane(lane),
@@ -116,15 +120,36 @@ class Booking:
             "events_max": EVENTS_SWEPT_MAX,
         }
         connection = self._engine.connection()
+        commands: list[Command] = [*self._merges(which)]
         event_ids: dict[int, None] = {}
         for statement in (EVENTS_WITH_DUE_HOLDS, EVENTS_WITH_OFFERS_DUE):
             event_ids |= dict.fromkeys(row[0] for row in connection.execute(statement, which, prepare=True))
-        sweeps = tuple(
+        commands += [
             Sweep(command_id=command_id_new(), event_id=event_id, user_id=0, received_at_ms=0, deadline_ms=0)
             for event_id in event_ids
-        )
-        if sweeps:
-            self.book(Batch(command_id_new(), "sweep", lane, sweeps))
+        ]
+        if commands:
+            self.book(Batch(command_id_new(), "sweep", lane, tuple(commands)))
+
+    def _merges(self, which: dict[str, Any]) -> list[Merge]:
+        """The commands that move what accounts have at the lane's events, where they were joined to others. They are
+        made anew until nothing is left, so that no crash loses one.
+        """
+        asked = {"after_seconds": MERGE_AFTER_SECONDS, "accounts_max": MERGED_AT_ONCE_MAX}
+        connection = self._engine.connection()
+        into = {row[0]: row[1] for row in connection.execute(MERGING, asked, prepare=True)}
+        if not into:
+            return []
+        rows = connection.execute(EVENTS_OF_MERGING, {**which, "user_ids": list(into)})
+        return [
+            Merge(
+                **UNSTAMPED | {"command_id": command_id_new()},
+                event_id=event_id,
+                user_id=into[user_id],
+                from_user_id=user_id,
+            )
+            for event_id, user_id in rows.fetchall()
+        ]
 
     def hand_over(self, lane: int, revision: int) -> None:
         """See `workers.lane_keeping.hand_over`."""

@@ -32,6 +32,7 @@ from waiting_room.tokens import HOLD_MARGIN_SECONDS
 from workers.alarms.watch import Watch
 from workers.engine.engine import Engine
 from workers.lane_keeping import TakingOver, ask_again
+from workers.merging import look_after
 from workers.recovery import Recovery
 from workers.setbacks import Setbacks
 from workers.settings import WorkerSettings
@@ -119,6 +120,10 @@ class Housekeeping:
         turns.end()
         if turns.failed:
             raise turns.failed[0]
+
+    def merge(self) -> None:
+        """See `workers.merging.look_after`."""
+        look_after(self._engine.connection(), self._slots)
 
     def _settle_all(self, event_id: int) -> None:
         cursor = 0

@@ -99,9 +99,12 @@ def sweep(lane: int) -> None:
 
 
 def reconcile() -> None:
-    """Record what Redis may lose, and then bring the rooms' slots in line with the bookings in Postgres."""
+    """Record what Redis may lose, move the places of accounts that were joined to others, and then bring the rooms'
+    slots in line with the bookings in Postgres.
+    """
     with _again_soon("the reconciliation"):
         _housekeeping().remember()
+        _housekeeping().merge()
         _housekeeping().reconcile()
 
 

@@ -36,7 +36,7 @@ def _connect(settings: Settings) -> psycopg.Connection[tuple[Any, ...]]:
 def _person(connection: psycopg.Connection[tuple[Any, ...]], fan: int | None, address: str) -> fans.Person:
     if (fan is None) == (not address):
         raise fail("Name either --fan or --address.")
-    return fans.of_address(connection, _tidy(address)) if fan is None else fans.Person((fan,))
+    return fans.of_address(connection, _tidy(address)) if fan is None else fans.of_fans(connection, [fan])
 
 
 def _tidy(address: str) -> str:
@@ -95,7 +95,7 @@ def erase(
             typer.confirm(f"Erase {named}? Their own links to tickets will open nothing any more.", abort=True)
         try:
             events = fans.erase(connection, person, why)
-        except fans.FanHoldsSeatsError as error:
+        except (fans.AccountsBeingJoinedError, fans.FanHoldsSeatsError) as error:
             raise fail(str(error)) from None
         except psycopg.errors.LockNotAvailable as error:
             raise fail(sentence(error)) from None

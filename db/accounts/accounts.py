@@ -18,7 +18,7 @@ LINK_EVERY_MINUTES: Final = 10
 """An address gets one link in so long, however often somebody asks for one."""
 
 _BY_MAIL: Final[LiteralString] = """
-SELECT a.user_id, a.mail, a.password_hash,
+SELECT a.user_id, a.mail, a.password_hash, a.password_at, a.merged_into,
        EXISTS (SELECT FROM account_session s
                 WHERE s.user_id = a.user_id AND s.network = %(network)s
                   AND s.made_at > now() - make_interval(days => %(known_days)s))
@@ -27,7 +27,7 @@ SELECT a.user_id, a.mail, a.password_hash,
 """
 
 _BY_ID: Final[LiteralString] = """
-SELECT a.user_id, a.mail, a.password_hash, true
+SELECT a.user_id, a.mail, a.password_hash, a.password_at, a.merged_into, true
   FROM account a
  WHERE a.user_id = %(user_id)s
 """
@@ -37,7 +37,7 @@ INSERT INTO account (user_id, mail, address_hash, password_hash, password_at, la
 VALUES (%(user_id)s, %(mail)s, %(address_hash)s, %(password_hash)s, greatest(clock_timestamp(), %(issued_at)s),
         %(language)s)
     ON CONFLICT (address_hash) DO UPDATE SET password_hash = excluded.password_hash, password_at = excluded.password_at
- WHERE account.password_at IS NULL OR account.password_at < %(issued_at)s
+ WHERE account.merged_into IS NULL AND (account.password_at IS NULL OR account.password_at < %(issued_at)s)
 RETURNING user_id
 """  # noqa: S105 - a statement
 
@@ -53,7 +53,7 @@ _ADD: Final[LiteralString] = """
 INSERT INTO account (user_id, mail, address_hash, language)
 VALUES (%(user_id)s, %(mail)s, %(address_hash)s, %(language)s)
     ON CONFLICT (address_hash) DO UPDATE SET mail = excluded.mail
-RETURNING user_id
+RETURNING coalesce(merged_into, user_id)
 """
 
 _ADD_IDENTITY: Final[LiteralString] = """
@@ -71,7 +71,10 @@ SELECT %(user_id)s, %(earlier)s
 """
 
 _EARLIER: Final[LiteralString] = """
-SELECT earlier_user_id FROM account_fan WHERE user_id = %(user_id)s ORDER BY made_at DESC
+SELECT earlier_user_id, made_at FROM account_fan WHERE user_id = %(user_id)s
+ UNION ALL
+SELECT user_id, merged_at FROM account WHERE merged_into = %(user_id)s AND merge_done_at IS NULL
+ ORDER BY made_at DESC
 """
 
 _CONTACTS_ALONG: Final[LiteralString] = """
@@ -87,11 +90,15 @@ EARLIER_MAX: Final = 50
 
 
 class AccountRow(NamedTuple):
-    """An account. ``is_known_network``: the fan has signed in from the network that was asked about."""
+    """An account. ``is_known_network``: the fan has signed in from the network that was asked about. ``merged_into`` is
+    the account that it was joined to.
+    """
 
     user_id: int
     mail: str | None
     password_hash: str | None
+    password_at: dt.datetime | None
+    merged_into: int | None
     is_known_network: bool
 
 
@@ -184,7 +191,9 @@ async def note_earlier(connection: AsyncConnection, user_id: int, earlier: int) 
 
 
 async def earlier_of(connection: AsyncConnection, user_id: int) -> list[int]:
-    """The user ids as which the fan of an account bought before signing in, the newest first."""
+    """The user ids as which the fan of an account bought before signing in, and those of accounts that are being joined
+    to it, the newest first.
+    """
     return [int(row[0]) for row in await connection.exec_driver_sql(_EARLIER, {"user_id": user_id})]
 
 

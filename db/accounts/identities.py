@@ -37,10 +37,12 @@ async def issuers_of(connection: AsyncConnection, user_id: int) -> list[LinkedIs
     return [LinkedIssuer._make(row) for row in await connection.exec_driver_sql(_OF_ACCOUNT, {"user_id": user_id})]
 
 
-async def link(connection: AsyncConnection, user_id: int, issuer: str, subject: str) -> bool:
-    """Let a person whom an issuer names sign in to an account; False where the person has another account."""
+async def link(connection: AsyncConnection, user_id: int, issuer: str, subject: str) -> int:
+    """Let a person whom an issuer names sign in to an account; returns the account of that person, which may be
+    another one that there was before.
+    """
     which = {"user_id": user_id, "issuer": issuer, "subject": subject}
-    return int((await connection.exec_driver_sql(_LINK, which)).scalar_one()) == user_id
+    return int((await connection.exec_driver_sql(_LINK, which)).scalar_one())
 
 
 async def unlink(connection: AsyncConnection, user_id: int, issuer: str, others: Sequence[str], *, mails: bool) -> bool:

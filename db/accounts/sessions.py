@@ -16,6 +16,11 @@ INSERT INTO account_session (session_id, user_id, network, agent, ends_at)
 VALUES (%(session_id)s, %(user_id)s, %(network)s, %(agent)s, clock_timestamp() + make_interval(secs => %(seconds)s))
 """
 
+# A join of the account waits for the session that begins, or is seen here.
+_IS_JOINED: Final[LiteralString] = """
+SELECT merged_into IS NOT NULL FROM account WHERE user_id = %(user_id)s FOR SHARE
+"""
+
 _FORGET: Final[LiteralString] = """
 DELETE FROM account_session
  WHERE session_id IN (SELECT session_id
@@ -69,10 +74,20 @@ class EndedSession(NamedTuple):
     ends_at_seconds: float
 
 
+class JoinedAccountError(Exception):
+    """The account was joined to another one, and nobody signs in to it any more."""
+
+
 async def begin_session(
     connection: AsyncConnection, session_id: str, user_id: int, *, network: str, agent: str, seconds: int
 ) -> None:
-    """Begin a session of an account, and forget some that ended long ago."""
+    """Begin a session of an account, and forget some that ended long ago.
+
+    Raises:
+        JoinedAccountError: see there.
+    """
+    if (await connection.exec_driver_sql(_IS_JOINED, {"user_id": user_id})).scalar():
+        raise JoinedAccountError
     which: dict[str, Any] = {"session_id": session_id, "user_id": user_id, "network": network, "seconds": seconds}
     await connection.exec_driver_sql(_BEGIN, {**which, "agent": agent[:AGENT_CHARS_MAX]})
     await connection.exec_driver_sql(_FORGET, {"known_days": KNOWN_DAYS})

@@ -128,6 +128,11 @@ def _violations(
     return violations
 
 
+_MADE_BY: Final = "coalesce(r.merged_from[1], r.user_id)"
+"""SQL: the fan who got the seats of the reservation ``r``. What joined accounts got apart counts apart, and is nobody's
+breach; what is bought after that counts with it in the engine.
+"""
+
 _NOW: Final[LiteralString] = """
 SELECT CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_xact_replay_timestamp(), clock_timestamp())
             ELSE clock_timestamp() END
@@ -279,17 +284,18 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
         """,
     ),
     "fan_within_type_limit": (
-        "No fan has more seats of a ticket type, in live holds and bought, than its seats_per_fan_max.",
+        "No fan got more seats of a ticket type, in live holds and bought, than its seats_per_fan_max.",
         f"""
         SELECT f.event_id, f.user_id, f.ticket_type_id, f.seats, t.seats_per_fan_max
           FROM (SELECT event_id, user_id, ticket_type_id, count(*) AS seats
-                  FROM (SELECT r.event_id, r.user_id, s.ticket_type_id
+                  FROM (SELECT r.event_id, {_MADE_BY} AS user_id, s.ticket_type_id
                           FROM reservation r
                          CROSS JOIN LATERAL unnest(r.ticket_type_ids) AS s (ticket_type_id)
                          WHERE {live("r", "%(now)s")}
                          UNION ALL
-                        SELECT p.event_id, p.user_id, d.ticket_type_id
+                        SELECT p.event_id, {_MADE_BY}, d.ticket_type_id
                           FROM purchase p
+                          JOIN reservation r USING (event_id, reservation_id)
                           JOIN purchase_detail d USING (event_id, purchase_id)
                          WHERE d.cancelled_at IS NULL AND p.given_by IS NULL) AS had
                  GROUP BY event_id, user_id, ticket_type_id) f
@@ -400,16 +406,17 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
         """,
     ),
     "fan_within_limit": (
-        "No fan has more seats of an event, in live holds and bought, than seats_per_fan_max.",
+        "No fan got more seats of an event, in live holds and bought, than seats_per_fan_max.",
         f"""
         SELECT f.event_id, f.user_id, f.seats, e.seats_per_fan_max
           FROM (SELECT event_id, user_id, sum(seats) AS seats
-                  FROM (SELECT event_id, user_id, cardinality(seat_numbers) AS seats
-                          FROM reservation
-                         WHERE {live(at="%(now)s")}
+                  FROM (SELECT r.event_id, {_MADE_BY} AS user_id, cardinality(r.seat_numbers) AS seats
+                          FROM reservation r
+                         WHERE {live("r", "%(now)s")}
                          UNION ALL
-                        SELECT p.event_id, p.user_id, 1
+                        SELECT p.event_id, {_MADE_BY}, 1
                           FROM purchase p
+                          JOIN reservation r USING (event_id, reservation_id)
                           JOIN purchase_detail d USING (event_id, purchase_id)
                          WHERE d.cancelled_at IS NULL AND p.given_by IS NULL) AS had
                  GROUP BY event_id, user_id) f
@@ -418,6 +425,22 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
          LIMIT %(rows_max)s
         """,  # noqa: S608 - of constants alone
     ),
+    "merged_account_has_nothing": (
+        "An account that was joined to another has no hold, purchase, ticket or entry any more once that is done.",
+        """
+        SELECT a.user_id, a.merged_into, h.event_id
+          FROM account a
+          JOIN (SELECT event_id, user_id FROM reservation
+                 UNION ALL
+                SELECT event_id, user_id FROM purchase
+                 UNION ALL
+                SELECT event_id, holder_user_id FROM purchase_detail
+                 UNION ALL
+                SELECT event_id, user_id FROM waiting_entry) h USING (user_id)
+         WHERE a.merge_done_at IS NOT NULL
+         LIMIT %(rows_max)s
+        """,
+    ),
     "checkout_has_purchase": (
         "Every checkout recorded as succeeded has its purchase, of the same fan.",
         """
@@ -425,9 +448,10 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
           FROM booking_command c
           LEFT JOIN purchase p
             ON (p.event_id, p.purchase_id::text) = (c.event_id, c.outcome #>> '{result,purchaseId}')
+          LEFT JOIN reservation r ON (r.event_id, r.reservation_id) = (p.event_id, p.reservation_id)
          WHERE c.kind = 'checkout'
            AND c.outcome ->> 'status' = 'succeeded'
-           AND p.user_id IS DISTINCT FROM c.user_id
+           AND (c.user_id = ANY (p.user_id || r.merged_from)) IS NOT TRUE
          LIMIT %(rows_max)s
         """,
     ),
@@ -491,7 +515,8 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
           LEFT JOIN purchase_detail d
             ON (d.event_id, d.purchase_id::text, d.ticket_type_id, d.row_number, d.seat_number)
              = (t.event_id, t.purchase_id, t.ticket_type_id, t.row_number, t.seat_number)
-         WHERE p.user_id IS DISTINCT FROM t.user_id
+          LEFT JOIN reservation r ON (r.event_id, r.reservation_id) = (p.event_id, p.reservation_id)
+         WHERE (t.user_id = ANY (p.user_id || r.merged_from)) IS NOT TRUE
             OR d.cancelled_at IS NULL
             OR d.amount IS DISTINCT FROM t.amount
             OR t.refund_amount IS DISTINCT FROM t.amount_of_seats

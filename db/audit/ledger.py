@@ -171,7 +171,8 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
                                             ORDER BY ticket_type_id, row_number, seat_number) AS seats
                        FROM told_hold_seat
                       GROUP BY line) s USING (line)
-         WHERE (r.user_id, r.total_amount) IS DISTINCT FROM (t.user_id, t.total_amount)
+         WHERE (t.user_id = ANY (r.user_id || r.merged_from)) IS NOT TRUE
+            OR r.total_amount IS DISTINCT FROM t.total_amount
             OR s.seats IS DISTINCT FROM
                (SELECT array_agg((l.ticket_type_id, l.row_number, l.seat_number)::text
                                  ORDER BY l.ticket_type_id, l.row_number, l.seat_number)
@@ -187,8 +188,10 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
                t.total_amount AS told_amount, s.amount AS told_amount_of_seats
           FROM told_purchase t
           LEFT JOIN purchase p ON (p.event_id, p.purchase_id::text) = (t.event_id, t.purchase_id)
+          LEFT JOIN reservation r ON (r.event_id, r.reservation_id) = (p.event_id, p.reservation_id)
           LEFT JOIN (SELECT line, sum(amount) AS amount FROM told_purchase_seat GROUP BY line) s USING (line)
-         WHERE (p.user_id, s.amount) IS DISTINCT FROM (t.user_id, t.total_amount)
+         WHERE (t.user_id = ANY (p.user_id || r.merged_from)) IS NOT TRUE
+            OR s.amount IS DISTINCT FROM t.total_amount
          LIMIT %(rows_max)s
         """,
     ),

@@ -243,6 +243,14 @@ class SweepResult(Result, kw_only=True):
     holds: int
 
 
+class MergeResult(Result, kw_only=True):
+    """How many held seats were given back because the fan would have too many. No client gets it, and it is not
+    recorded.
+    """
+
+    seats: int
+
+
 RESULTS: Final[Mapping[str, type[Result]]] = {
     "reserve": HoldResult,
     "checkout": PurchaseResult,

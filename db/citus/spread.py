@@ -29,6 +29,12 @@ SPREAD: Final = {
     "Its work may be at any event. It runs each second or more seldom, in the background.": (
         "db.booking.holds.EVENTS_WITH_DUE_HOLDS",
         "db.waiting.entries.EVENTS_WITH_OFFERS_DUE",
+        "db.booking.merging.EVENTS_OF_MERGING",
+        "db.accounts.merging.MERGE_CONTACTS",
+        "db.accounts.merging.FORGET_CONTACTS",
+        "db.accounts.merging.MERGE_SUBSCRIPTIONS",
+        "db.accounts.merging.FORGET_SUBSCRIPTIONS",
+        "db.accounts.merging.MERGE_REDEMPTIONS",
         "db.booking.backlog.READ_BACKLOG",
         "db.booking.housekeeping_sql.ROOMS_WITH_STOCK",
         "db.booking.housekeeping_sql.ROOMS_OPEN",
@@ -77,6 +83,7 @@ SPREAD: Final = {
     "A fan, or an address, is looked for at all events.": (
         "db.booking.reading_sql.PURCHASES_OF_FAN",
         "db.accounts.accounts._NOTE_EARLIER",
+        "db.accounts.merging.COUNT_HAD",
         "db.accounts.holds._EVENTS_WITH_HOLDS",
         "db.orders.finding._OF_ADDRESS",
         "db.orders.finding.HAS_ORDERS",

@@ -70,6 +70,7 @@ class MessageKind(StrEnum):
     RETURNED_TICKETS = "returned_tickets", False, (MAIL,), BULK, DAY_SECONDS, True, "Returned tickets"
     CONFIRM = "confirm", True, (MAIL,), SOON, DAY_SECONDS, False, "Confirm your address"
     ACCOUNT_LINK = "account_link", True, (MAIL,), URGENT, 3600, False, "Make an account, or set a new password"
+    ACCOUNT_JOINED = "account_joined", True, (MAIL,), SOON, 7 * DAY_SECONDS, False, "Two accounts were joined"
     TICKETS_LINK = "tickets_link", True, (MAIL,), URGENT, 3600, False, "Find your tickets"
     ALARM = "alarm", True, (MAIL, PUSH), URGENT, 3600, False, "An alarm for operators"
 
@@ -77,9 +78,10 @@ class MessageKind(StrEnum):
 SIGNED_LINKS = (MessageKind.ACCOUNT_LINK, MessageKind.TICKETS_LINK)
 """The kinds whose link is signed for the address that reads it."""
 
-CHOOSABLE = tuple(kind for kind in MessageKind if kind not in (MessageKind.CONFIRM, *SIGNED_LINKS, MessageKind.ALARM))
+_NOT_CHOOSABLE = (MessageKind.CONFIRM, *SIGNED_LINKS, MessageKind.ACCOUNT_JOINED, MessageKind.ALARM)
+CHOOSABLE = tuple(kind for kind in MessageKind if kind not in _NOT_CHOOSABLE)
 """The kinds that a person may switch off for an address. A confirmation or a signed link is only sent because it was
-asked for."""
+asked for, and that accounts were joined is told in any case."""
 
 
 class MessageState(StrEnum):

@@ -39,7 +39,25 @@ SELECT DISTINCT user_id FROM order_answers WHERE address_hash = %(hash)s
  UNION
 SELECT user_id FROM account WHERE address_hash = %(hash)s
  UNION
-SELECT f.earlier_user_id FROM account_fan f JOIN account a USING (user_id) WHERE a.address_hash = %(hash)s
+SELECT f.earlier_user_id
+  FROM account a
+  JOIN account_fan f ON f.user_id = coalesce(a.merged_into, a.user_id)
+ WHERE a.address_hash = %(hash)s
+"""
+
+_JOINED: Final[LiteralString] = """
+SELECT coalesce(merged_into, user_id) FROM account WHERE user_id = ANY (%(fans)s)
+ UNION
+SELECT user_id FROM account WHERE merged_into IN (SELECT coalesce(merged_into, user_id)
+                                                    FROM account
+                                                   WHERE user_id = ANY (%(fans)s))
+"""
+"""The accounts of these fans, with those that were joined to them and to which they were joined."""
+
+_MERGED: Final[LiteralString] = """
+SELECT user_id, merged_into, merge_done_at IS NULL
+  FROM account
+ WHERE user_id = ANY (%(fans)s) AND merged_into IS NOT NULL
 """
 
 OF_FAN: Final[dict[str, LiteralString]] = {
@@ -55,7 +73,7 @@ OF_FAN: Final[dict[str, LiteralString]] = {
          ORDER BY created_at""",
     "reservation": """
         SELECT event_id, reservation_id, state, ticket_type_ids, row_numbers, seat_numbers, total_amount, created_at,
-               expires_at, network
+               expires_at, network, merged_from
           FROM reservation
          WHERE user_id = ANY (%(fans)s)
          ORDER BY created_at""",
@@ -103,7 +121,10 @@ OF_FAN: Final[dict[str, LiteralString]] = {
     "departed_place": """
         SELECT event_id, state, epoch, number, departed_at FROM departed_place WHERE user_id = ANY (%(fans)s)""",
     "draw_entry": "SELECT event_id, number FROM draw_entry WHERE user_id = ANY (%(fans)s)",
-    "account": "SELECT user_id, mail AS address, language, made_at FROM account WHERE user_id = ANY (%(fans)s)",
+    "account": """
+        SELECT user_id, mail AS address, language, made_at, merged_into, merged_at
+          FROM account
+         WHERE user_id = ANY (%(fans)s)""",
     "account_session": """
         SELECT network, agent, made_at, ends_at, ended_at, ended_why
           FROM account_session
@@ -161,7 +182,10 @@ _ERASE: Final[tuple[LiteralString, ...]] = (
               outcome = CASE WHEN outcome #> '{result,userId}' IS NULL THEN outcome
                              ELSE jsonb_set(outcome, '{result,userId}', to_jsonb(%(nobody)s::bigint)) END
         WHERE event_id = %(event_id)s AND user_id = %(fan)s""",
-    """UPDATE reservation SET user_id = %(nobody)s, network = ''
+    """UPDATE reservation
+          SET user_id = %(nobody)s, network = '',
+              merged_from = ARRAY (SELECT (random() * %(nobody)s)::bigint
+                                     FROM generate_series(1, cardinality(merged_from)))
         WHERE event_id = %(event_id)s AND user_id = %(fan)s""",
     """UPDATE waiting_entry
           SET user_id = %(nobody)s, network = '',
@@ -199,6 +223,10 @@ _ERASE_ADDRESS: Final[tuple[LiteralString, ...]] = (
 )
 
 
+class AccountsBeingJoinedError(Exception):
+    """Two accounts of the fan are being joined, and a worker moves what they have. Erase in some minutes."""
+
+
 class FanHoldsSeatsError(Exception):
     """The fan holds seats, which a worker may book at any moment. Erase once the hold has ended."""
 
@@ -218,9 +246,15 @@ Connection = psycopg.Connection[Any]
 
 
 def of_address(connection: Connection, address: str) -> Person:
-    """The address, and the fans who gave it for an event or were written to there."""
+    """The address, and the fans who gave it for an event or were written to there, and accounts joined with theirs."""
     found = connection.execute(_FANS_OF_ADDRESS, {"hash": hash_of(address)}).fetchall()
-    return Person(tuple(sorted(row[0] for row in found)), hash_of(address))
+    return of_fans(connection, [row[0] for row in found], hash_of(address))
+
+
+def of_fans(connection: Connection, fans: Sequence[int], address_hash: bytes | None = None) -> Person:
+    """These fans, and where they have accounts, those that were joined with them."""
+    joined = [row[0] for row in connection.execute(_JOINED, {"fans": list(fans)})]
+    return Person(tuple(sorted({*fans, *joined})), address_hash)
 
 
 def exported(connection: Connection, person: Person) -> dict[str, list[dict[str, Any]]]:
@@ -269,13 +303,22 @@ def erase(connection: Connection, person: Person, why: str) -> Sequence[int]:
     because to forget it would be to write again. Each event is a transaction of its own, between two booking batches.
 
     Raises:
+        AccountsBeingJoinedError: see there.
         FanHoldsSeatsError: the fan holds seats; what was done for other events stays done.
     """
     done = []
+    merged = connection.execute(_MERGED, {"fans": list(person.fans)}).fetchall()
+    if any(is_under_way for _, _, is_under_way in merged):
+        raise AccountsBeingJoinedError(AccountsBeingJoinedError.__doc__)
+    merged_into = {fan: into for fan, into, _ in merged}
+    # What a joined account asked for belongs to what the other one has now, and so they become the same nobody.
+    nobodies: dict[tuple[int, int], int] = {}
     for fan in person.fans:
         for (event_id,) in connection.execute(_EVENTS_OF_FAN, {"fan": fan}).fetchall():
+            whose = event_id, merged_into.get(fan, fan)
+            nobody = nobodies.setdefault(whose, 1 + secrets.randbelow(NUMBER_MAX))
             with connection.transaction():
-                _erase_at(connection, event_id, fan, why)
+                _erase_at(connection, event_id, fan, nobody, why)
             done.append(event_id)
         with connection.transaction():
             for statement in _ERASE_ACCOUNT:
@@ -287,8 +330,8 @@ def erase(connection: Connection, person: Person, why: str) -> Sequence[int]:
     return sorted(set(done))
 
 
-def _erase_at(connection: Connection, event_id: int, fan: int, why: str) -> None:
-    which = {"event_id": event_id, "fan": fan, "nobody": 1 + secrets.randbelow(NUMBER_MAX)}
+def _erase_at(connection: Connection, event_id: int, fan: int, nobody: int, why: str) -> None:
+    which = {"event_id": event_id, "fan": fan, "nobody": nobody}
     connection.execute(SESSION)
     connection.execute(LOCK_EVENT, {"space": ADVISORY_SPACE, "event_id": event_id})
     row = connection.execute(_HAS_OPEN_HOLD, which).fetchone()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, func, text
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.tables.base import Base
@@ -16,10 +16,26 @@ class Account(Base):
     ``mail`` is a sealed address, whose owner has opened a link that we sent there, or that an issuer vouches for; null
     where an issuer told none. The account is found by ``address_hash``. The password is kept as an Argon2id hash; null
     where the fan signs in by an issuer alone. A link that was made before ``password_at`` sets no password any more.
+
+    ``merged_into`` is the account that this one was joined to, at ``merged_at``: nobody signs in to it any more. Until
+    ``merge_done_at`` workers move what it has (ADR 157).
     """
 
     __tablename__ = "account"
-    __table_args__ = (UniqueConstraint("address_hash"),)
+    __table_args__ = (
+        UniqueConstraint("address_hash"),
+        CheckConstraint(
+            "merged_into <> user_id AND (merged_into IS NULL) = (merged_at IS NULL)"
+            " AND (merge_done_at IS NULL OR merged_at IS NOT NULL)",
+            name="merged",
+        ),
+        Index("ix_account_merged_into", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
+        Index(
+            "ix_account_merging",
+            "merged_at",
+            postgresql_where=text("merged_into IS NOT NULL AND merge_done_at IS NULL"),
+        ),
+    )
 
     user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     mail: Mapped[str | None]
@@ -28,6 +44,9 @@ class Account(Base):
     password_at: Mapped[dt.datetime | None]
     language: Mapped[str]
     made_at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+    merged_into: Mapped[int | None]
+    merged_at: Mapped[dt.datetime | None]
+    merge_done_at: Mapped[dt.datetime | None]
 
 
 class AccountSession(Base):

@@ -35,7 +35,8 @@ class Reservation(Base):
     an older release), and ``charges`` has price, fee, tax and rate of each where there is a fee or tax
     (`db.booking.charges`); ``lifetime_ends_at`` caps any renewal. ``network`` is the address prefix that it was made
     from (empty: none counts it), ``proven`` whether its fan proved to be a person, and ``ended_at`` when it was bought,
-    given back or swept.
+    given back or swept. ``merged_from`` are the accounts whose it was before they were joined, the first one first:
+    within the limit was each of them.
     """
 
     __tablename__ = "reservation"
@@ -67,6 +68,7 @@ class Reservation(Base):
     proven: Mapped[bool] = mapped_column(server_default="false")
     ended_at: Mapped[dt.datetime | None]
     charges: Mapped[list[list[int]] | None] = mapped_column(ARRAY(BigInteger))
+    merged_from: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
 
 
 class Purchase(Base):

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.accounts import accounts as db
 from db.accounts import sessions as db_sessions
 from db.accounts.accounts import AccountRow
-from db.accounts.sessions import AccountSessionRow, EndedSession
+from db.accounts.sessions import AccountSessionRow, EndedSession, JoinedAccountError
 from db.ids import new_session_id
 from db.passwords import hash_password
 from gateway.accounts.bringing import Bringing
@@ -142,7 +142,7 @@ class Accounts:
         end.
 
         Raises:
-            ProblemError: ``accounts_off``, ``link_spent``, ``sign_in_busy``, or ``unfinished``.
+            ProblemError: ``accounts_off``, ``link_spent``, ``account_joined``, ``sign_in_busy``, or ``unfinished``.
         """
         self._require_passwords()
         link = self.link(token)
@@ -150,11 +150,12 @@ class Accounts:
             raise ProblemError("link_spent")
         await self.require_finished(visitor)
         password_hash = await self._tries.hashed(lambda: hash_password(password), visitor.network)
-        issued_at = dt.datetime.fromtimestamp(link.at_ms / 1000, dt.UTC)
         async with self._engine.begin() as connection:
-            user_id = await db.keep_password(connection, link.mail, password_hash, issued_at, known(language))
+            user_id = await db.keep_password(connection, link.mail, password_hash, _issued_at(link), known(language))
             if user_id is None:
-                raise ProblemError("link_spent")
+                account = await db.find_by_mail(connection, link.mail, visitor.network)
+                is_joined = account is not None and account.merged_into is not None
+                raise ProblemError("account_joined" if is_joined else "link_spent")
             await db_sessions.end_sessions(connection, user_id, "password")
         await self._ended.refresh()
         return await self.begin(user_id, visitor)
@@ -163,7 +164,18 @@ class Accounts:
         """Begin a session for an address and a password.
 
         Raises:
-            ProblemError: ``accounts_off``, ``unauthenticated``, ``rate_limited``, ``sign_in_busy``, or ``unfinished``.
+            ProblemError: ``unfinished``, or what `whose` raises.
+        """
+        account = await self.whose(mail, password, visitor)
+        await self.require_finished(visitor)
+        return await self.begin(account.user_id, visitor, name=_name(account.mail or ""))
+
+    async def whose(self, mail: str, password: str, visitor: Visitor) -> AccountRow:
+        """The account that an address and a password prove.
+
+        Raises:
+            ProblemError: ``accounts_off``, ``unauthenticated``, ``rate_limited``, ``sign_in_busy``, or
+                ``account_joined``.
         """
         self._require_passwords()
         try:
@@ -188,9 +200,28 @@ class Accounts:
                 logger.warning("a wrong sign-in of a fan from %s", visitor.network)
                 raise ProblemError("unauthenticated", "The address or the password is wrong.")
             await self._tries.forgive(right)
-            assert account is not None
-            await self.require_finished(visitor)
-            return await self.begin(account.user_id, visitor, name=_name(address))
+        assert account is not None
+        if account.merged_into is not None:
+            raise ProblemError("account_joined")
+        return account
+
+    async def of_link(self, token: str, network: str) -> AccountRow:
+        """The account of a mail's link, which was sent after the password was set.
+
+        Raises:
+            ProblemError: ``accounts_off``, ``link_spent`` or ``account_joined``.
+        """
+        self._require_passwords()
+        link = self.link(token)
+        if link is None:
+            raise ProblemError("link_spent")
+        async with self._engine.connect() as connection:
+            account = await db.find_by_mail(connection, link.mail, network)
+        if account is None or (account.password_at is not None and account.password_at >= _issued_at(link)):
+            raise ProblemError("link_spent")
+        if account.merged_into is not None:
+            raise ProblemError("account_joined")
+        return account
 
     async def by_identity(
         self, issuer: str, subject: str, mail: str | None, language: str, visitor: Visitor
@@ -215,19 +246,25 @@ class Accounts:
     async def begin(self, user_id: int, visitor: Visitor, *, name: str = "") -> SignedIn:
         """Begin a session of an account whose fan has proved to be the one, and bring along what the browser's fan
         without an account has.
+
+        Raises:
+            ProblemError: ``account_joined``: it was joined to another one meanwhile.
         """
         session_id = new_session_id()
         earlier = self._earlier(visitor, user_id)
         moved = [] if earlier is None else await self._bringing.bring(user_id, earlier.user_id, earlier.jti)
-        async with self._engine.begin() as connection:
-            await db_sessions.begin_session(
-                connection,
-                session_id,
-                user_id,
-                network=visitor.network,
-                agent=visitor.agent,
-                seconds=self._session_seconds,
-            )
+        try:
+            async with self._engine.begin() as connection:
+                await db_sessions.begin_session(
+                    connection,
+                    session_id,
+                    user_id,
+                    network=visitor.network,
+                    agent=visitor.agent,
+                    seconds=self._session_seconds,
+                )
+        except JoinedAccountError:
+            raise ProblemError("account_joined") from None
         self.outcomes["signed_in"] += 1
         token = self._account_token(session_id, user_id, int(self._now()) + self._session_seconds)
         return SignedIn(token, user_id, self._tries.device_token(name) if name else "", moved)
@@ -288,17 +325,38 @@ class Accounts:
                 return account
         raise ProblemError("account_required")
 
+    async def unmerged(self, user_id: int) -> AccountRow:
+        """The account that owns this user id.
+
+        Raises:
+            ProblemError: ``account_joined``: there is none any more.
+        """
+        async with self._engine.connect() as connection:
+            account = await db.account_of(connection, user_id)
+        if account is None or account.merged_into is not None:
+            raise ProblemError("account_joined")
+        return account
+
     async def sessions(self, session: Session) -> list[AccountSessionRow]:
         """The live sessions of the account, the newest first."""
         async with self._engine.connect() as connection:
             return await db_sessions.sessions_of(connection, session.user_id)
 
     async def fans_of(self, session: Session) -> list[int]:
-        """The user ids whose purchases a session shows: its own, and as an account's those of before."""
+        """The user ids whose purchases a session shows: its own, and as an account's those of before. Whom a purchase's
+        own link names may be another account's by now.
+        """
         if not session.is_account:
-            return [session.user_id]
+            return [session.user_id] if session.jti else await self.fans_named(session.user_id)
         async with self._engine.connect() as connection:
             return [session.user_id, *await db.earlier_of(connection, session.user_id)]
+
+    async def fans_named(self, user_id: int) -> list[int]:
+        """This fan, and the account that it was joined to."""
+        async with self._engine.connect() as connection:
+            account = await db.account_of(connection, user_id)
+        merged_into = None if account is None else account.merged_into
+        return [user_id] if merged_into is None else [user_id, merged_into]
 
     def close(self) -> None:
         """Take no more sign-ins."""
@@ -340,6 +398,10 @@ def account_mail(text: str) -> str:
         ProblemError: ``invalid_request``.
     """
     return tidy_mail(text).lower()
+
+
+def _issued_at(link: AccountLink) -> dt.datetime:
+    return dt.datetime.fromtimestamp(link.at_ms / 1000, dt.UTC)
 
 
 def _name(address: str) -> str:

@@ -49,7 +49,7 @@ class Bringing:
         """
         async with self._engine.connect() as connection:
             found = set(await events_with_holds(connection, earlier))
-        for event_id in await self._lines_of(earlier):
+        for event_id in await self.lines_of(earlier):
             row = self._rooms.rows.get(event_id)
             # Where an account is required, nothing can be bought without one, so nothing is lost.
             if row is None or row.account_required:
@@ -71,7 +71,7 @@ class Bringing:
             sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError: Postgres or Redis does not answer.
         """
         moved = []
-        for event_id in await self._lines_of(earlier):
+        for event_id in await self.lines_of(earlier):
             with contextlib.suppress(RoomUnknown):
                 standing = await self._line.standing(event_id, earlier, touch=False)
                 place = Places.place_token(event_id, standing, earlier, session)
@@ -88,7 +88,12 @@ class Bringing:
             logger.info("places of fan %d moved into the account %d: events %s", earlier, user_id, moved)
         return moved
 
-    async def _lines_of(self, fan: int) -> list[int]:
+    async def lines_of(self, fan: int) -> list[int]:
+        """The events with an open line in which the fan has a place or a slot.
+
+        Raises:
+            redis.exceptions.RedisError: Redis does not answer.
+        """
         open_lines = [
             row.event_id
             for row in self._rooms.rows.values()

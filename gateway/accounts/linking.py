@@ -72,8 +72,8 @@ class Linking:
             raise ProblemError("issuer_refused")
         return proof.user_id
 
-    async def link(self, user_id: int, issuer: str, subject: str) -> bool:
-        """Let a person of an issuer sign in to the account; False where the person has another account."""
+    async def link(self, user_id: int, issuer: str, subject: str) -> int:
+        """Let a person of an issuer sign in to the account; returns the person's account, which may be another one."""
         async with self._engine.begin() as connection:
             return await db.link(connection, user_id, issuer, subject)
 

@@ -134,3 +134,54 @@ class AccountPasskeySignInBody(RequestBody, kw_only=True):
 
     credential: Credential
     leave: Leave = False
+
+
+class AccountJoinProofBody(RequestBody, kw_only=True):
+    """What proves the other account: address and password, a passkey's answer, or the last part of a mail's link."""
+
+    EXAMPLES = ({"mail": "ada@example.com", "password": "another horse, another staple"}, {"credential": {}})
+
+    mail: Annotated[str, Meta(max_length=MAIL_CHARS_MAX, pattern=NO_NUL)] = ""
+    password: Annotated[str, Meta(max_length=PASSWORD_CHARS_MAX, pattern=NO_NUL)] = ""
+    credential: Credential | None = None
+    link: Annotated[str, Meta(max_length=LINK_CHARS_MAX, pattern=NO_NUL)] = ""
+
+
+class AccountJoinPreview(AnswerBody, kw_only=True):
+    """What a join would move: how many purchases, holds, entries in waiting lists, places in lines, passkeys and
+    issuers the other account has. ``proof`` is good in this session for ten minutes; ``mail`` is the other account's
+    address.
+    """
+
+    proof: str
+    mail: str | None
+    purchases: int
+    holds: int
+    waiting_entries: int
+    places: int
+    passkeys: int
+    issuers: int
+
+
+class AccountJoinBody(AccountProofBody, kw_only=True):
+    """The proof of the other account; and the password of the account of the session once more, empty for an account
+    without one.
+    """
+
+    EXAMPLES = ({"proof": "eyJhbGciOi…", "password": "correct horse battery staple"},)
+
+    proof: Annotated[str, Meta(min_length=1, max_length=LINK_CHARS_MAX, pattern=NO_NUL)]
+
+
+class JoinedAccount(AnswerBody, kw_only=True):
+    """An account that was joined to this one. ``mail`` is the address that it had and keeps, null where it had none or
+    this account has it now; ``done`` is whether all that it had is here by now.
+    """
+
+    mail: str | None
+    joined_at: Moment
+    done: bool
+
+
+class JoinedAccountList(AnswerBody, kw_only=True):
+    joined: tuple[JoinedAccount, ...]

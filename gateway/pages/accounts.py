@@ -16,9 +16,11 @@ from litestar.datastructures import Cookie
 from litestar.params import Parameter
 
 from db.accounts.identities import LinkedIssuer
+from db.accounts.merging import MergedRow
 from db.passwords import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from gateway.accounts.issuer import Issuer, Person
 from gateway.accounts.settings import IssuerSettings
+from gateway.contract.accounts import AccountJoinProofBody
 from gateway.identity.cookies import cookie_name
 from gateway.identity.sessions import Session
 from gateway.pages.languages import N_, current, gettext, prefix
@@ -26,6 +28,7 @@ from gateway.pages.look import page
 from gateway.pages.plain import OTHER
 from gateway.pages.plain import WORDS as PLAIN_WORDS
 from gateway.routes.account_identities import issuer_address
+from gateway.routes.account_joins import proved
 from gateway.routes.accounts import refuse_visitor, sign_in_cookies, visitor
 from gateway.services import Services, network, services_of
 from gateway.wire.addresses import cookie_path
@@ -57,7 +60,9 @@ WORDS: Final = {
         "back first."
     ),
     "issuer_refused": N_("Your sign-in was not confirmed. Please try again."),
-    "linked_elsewhere": N_("With that sign-in you have another account here already."),
+    "account_joined": N_("That account was joined to another one. Sign in to that one."),
+    "join_refused": N_("That is this account, or you were away for too long. Prove the other account once more."),
+    "other_password": N_("The address or the password of the other account is wrong."),
     "sign_in_anew": N_("Sign in anew first, and do this within ten minutes."),
     "last_way_in": N_("Without it you could not sign in any more. Add a passkey first."),
 }
@@ -69,6 +74,7 @@ TOLD: Final = {
     "in": N_("You are signed in."),
     "linked": N_("You can sign in that way too from now on."),
     "unlinked": N_("You cannot sign in that way any more."),
+    "joined": N_("The two accounts are one now. All that you had there is here within seconds."),
 }
 """What the page says after one of its forms, by the word in its address."""
 
@@ -110,6 +116,10 @@ def _account(**query: str) -> str:
     return f"{prefix()}/account{f'?{said}' if said else ''}"
 
 
+def _join(proof: str) -> str:
+    return f"{prefix()}/account/join?{urlencode({'proof': proof})}"
+
+
 async def _fields(request: Request[Any, Any, Any]) -> dict[str, str]:
     form = await request.form()
     return {name: value for name in form if isinstance(value := form[name], str) and len(value) <= FIELD_CHARACTERS_MAX}
@@ -131,15 +141,18 @@ async def _account_page(
     session = services.identity.known(request)
     found, sessions = None, []
     linked: dict[str, LinkedIssuer] = {}
+    joined: list[MergedRow] = []
     if session is not None and session.is_account:
         found = await services.accounts.of(session)
         sessions = await services.accounts.sessions(session)
         linked = await services.linking.issuers_of(session.user_id)
+        joined = await services.merging.merged_into(session)
     return page(
         "fan_account.html",
         status=status,
         account=found,
         sessions=sessions,
+        joined=joined,
         current=session.jti if session is not None else "",
         to=to,
         mail=mail,
@@ -220,6 +233,11 @@ async def link_form(request: Request[Any, Any, Any]) -> Response[str]:
     return _to(_account(told="link", to=to))
 
 
+def _is_signed_in(request: Request[Any, Any, Any]) -> bool:
+    session = services_of(request).identity.known(request)
+    return session is not None and session.is_account
+
+
 def _link_page(request: Request[Any, Any, Any], token: str, problem: str = "", status: int = 200) -> Response[str]:
     link = services_of(request).accounts.link(token)
     if link is None:
@@ -229,6 +247,7 @@ def _link_page(request: Request[Any, Any, Any], token: str, problem: str = "", s
         status=status,
         token=token if link is not None and problem != "link_spent" else "",
         mail=link.mail if link is not None else "",
+        is_signed_in=_is_signed_in(request),
         problem=_words(problem),
         is_unfinished=problem == "unfinished",
         password_min=PASSWORD_CHARS_MIN,
@@ -333,6 +352,73 @@ async def unlink_identity_form(request: Request[Any, Any, Any]) -> Response[str]
     return _to(_account(told="unlinked"))
 
 
+@post("/account/join/proof")
+async def join_proof_form(request: Request[Any, Any, Any]) -> Response[str]:
+    """Prove the other account, by its address and password or by a mail's link."""
+    session = _signed_in(request)
+    if session is None:
+        return _to(_account())
+    fields = await _fields(request)
+    asked = AccountJoinProofBody(
+        mail=fields.get("mail", ""), password=fields.get("password", ""), link=fields.get("link", "")
+    )
+    try:
+        proof = await proved(request, session, asked)
+    except ProblemError as refused:
+        problem = refused.document["code"]
+        if problem == "wrong_password":
+            problem = "other_password"
+        return await _account_page(request, problem=problem, status=refused.document["status"])
+    return _to(_join(proof))
+
+
+@get("/account/join")
+async def join_page(request: Request[Any, Any, Any], proof: Proof = "") -> Response[str]:
+    """What a join would move, and the form that confirms it."""
+    return await _join_page(request, proof)
+
+
+async def _join_page(
+    request: Request[Any, Any, Any], proof: str, problem: str = "", status: int = 200
+) -> Response[str]:
+    services = services_of(request)
+    session = services.identity.known(request)
+    if session is None or not session.is_account:
+        return _to(_account())
+    try:
+        preview = await services.merging.preview(session, proof)
+    except ProblemError as refused:
+        return _to(_account(problem=refused.document["code"]))
+    return page(
+        "account_join.html",
+        status=status,
+        preview=preview,
+        account=await services.accounts.of(session),
+        problem=_words(problem),
+        password_max=PASSWORD_CHARS_MAX,
+        page_address="/account",
+    )
+
+
+@post("/account/join")
+async def join_form(request: Request[Any, Any, Any]) -> Response[str]:
+    """Join the proved account to the one that the fan is signed in to."""
+    session = _signed_in(request)
+    if session is None:
+        return _to(_account())
+    refuse_visitor(request)
+    fields = await _fields(request)
+    proof = fields.get("proof", "")
+    try:
+        await services_of(request).merging.merge(session, proof, fields.get("password", ""), visitor(request))
+    except ProblemError as refused:
+        problem = refused.document["code"]
+        if problem == "wrong_password" and "password" not in fields:
+            problem = "sign_in_anew"
+        return await _join_page(request, proof, problem, refused.document["status"])
+    return _to(_account(told="joined"))
+
+
 def _flows(services: Services) -> Signer[Flow]:
     return Signer(services.keys.ring, KeyGroup.FANS, "admitone issuer flow v1", Flow, now=services.clock.now)
 
@@ -417,7 +503,8 @@ async def issuer_back(
 
 
 async def _linked(request: Request[Any, Any, Any], flow: Flow, person: Person) -> str:
-    """Link the person with the account whose fan began it, in whose session the browser still is.
+    """Link the person with the account whose fan began it, in whose session the browser still is; where the person has
+    another account already, ask whether the two are to be joined.
 
     Raises:
         ProblemError: ``issuer_refused``.
@@ -426,8 +513,11 @@ async def _linked(request: Request[Any, Any, Any], flow: Flow, person: Person) -
     session = services.identity.known(request)
     if session is None or not session.is_account or session.user_id != flow.linked_to:
         raise ProblemError("issuer_refused")
-    is_linked = await services.linking.link(session.user_id, person.issuer, person.subject)
-    return _account(told="linked") if is_linked else _account(problem="linked_elsewhere")
+    owner = await services.linking.link(session.user_id, person.issuer, person.subject)
+    if owner == session.user_id:
+        return _account(told="linked")
+    # The issuer has just proved the person's other account, too.
+    return _join(services.merging.proof(session, owner))
 
 
 def _flow_of(request: Request[Any, Any, Any]) -> Flow:
@@ -454,6 +544,9 @@ ACCOUNT_PAGES: Final = (
     elsewhere_form,
     link_identity_form,
     unlink_identity_form,
+    join_proof_form,
+    join_page,
+    join_form,
 )
 """The pages and forms that a fan sees in the language of the address."""
 ISSUER_PAGES: Final = (issuer_start, issuer_back)

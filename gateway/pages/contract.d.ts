@@ -4,6 +4,16 @@ export type AccountAnswer = {
   mail: string | null;
   hasPassword: boolean;
 };
+export type AccountJoinPreview = {
+  proof: string;
+  mail: string | null;
+  purchases: number;
+  holds: number;
+  waitingEntries: number;
+  places: number;
+  passkeys: number;
+  issuers: number;
+};
 export type AccountPasskeyList = {
   passkeys: PasskeyAnswer[];
 };
@@ -676,6 +686,14 @@ export type JobAccepted = {
   status: "queued";
   href: string;
   payment?: PaymentStep | null;
+};
+export type JoinedAccount = {
+  mail: string | null;
+  joinedAt: string;
+  done: boolean;
+};
+export type JoinedAccountList = {
+  joined: JoinedAccount[];
 };
 export type JsonWebKey = {
   kty: string;

@@ -611,7 +611,11 @@ class PagesFromServices:
             fan = self._services.identity.fan_of_purchase(purchase_id, key)
         except ProblemError:
             return None
-        return await self.purchase(fan.user_id, purchase_id)
+        found = await self.purchase(fan.user_id, purchase_id)
+        if found is not None:
+            return found
+        *_, named = await self._services.accounts.fans_named(fan.user_id)
+        return None if named == fan.user_id else await self.purchase(named, purchase_id)
 
     async def purchases(self, user_id: int) -> Sequence[PurchaseView]:
         return [await self._purchase(found) for found in await self._services.reader.purchases(user_id)]

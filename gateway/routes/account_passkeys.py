@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from litestar import Response
 
@@ -111,26 +111,47 @@ async def passkey_challenge(request: AnyRequest) -> Response[PasskeyOptions]:
 @public.post(
     "/api/account/session/passkey",
     status_code=201,
-    refuses=(*BODY_REFUSED, *PUBLIC_REFUSED, "passkey_refused", "unfinished"),
+    refuses=(*BODY_REFUSED, *PUBLIC_REFUSED, "passkey_refused", "unfinished", "account_joined"),
 )
 async def passkey_session(request: AnyRequest, data: AccountPasskeySignInBody) -> Response[AccountSessionAnswer]:
     """Sign in by a passkey, as by a password."""
     services = services_of(request)
     refuse_visitor(request)
-    _require_offered(services.accounts)
-    await services.limits.count(LIMIT, network(request), PASSKEY_SIGN_INS_PER_MINUTE)
+    await count_passkey_try(request)
     who = visitor(request, leaves=data.leave)
     await services.accounts.require_finished(who)
-    credential_id = credential_id_of(data.credential)
+    user_id = await proved_by_passkey(request, data.credential)
+    return signed_in(request, await services.accounts.begin(user_id, who))
+
+
+async def count_passkey_try(request: AnyRequest) -> None:
+    """Count a try to prove an account by a passkey.
+
+    Raises:
+        ProblemError: ``accounts_off`` or ``rate_limited``.
+    """
+    services = services_of(request)
+    _require_offered(services.accounts)
+    await services.limits.count(LIMIT, network(request), PASSKEY_SIGN_INS_PER_MINUTE)
+
+
+async def proved_by_passkey(request: AnyRequest, credential: dict[str, Any]) -> int:
+    """The account whose passkey has answered a challenge.
+
+    Raises:
+        ProblemError: ``passkey_refused``.
+    """
+    services = services_of(request)
+    credential_id = credential_id_of(credential)
     async with services.engine.begin() as connection:
         proof = await db.passkey(connection, credential_id)
         if proof is None:
             raise ProblemError("passkey_refused")
         sign_count = await services.passkeys.used(
-            origin_of(request), data.credential, bytes(proof.public_key), proof.sign_count
+            origin_of(request), credential, bytes(proof.public_key), proof.sign_count
         )
         await db.use_passkey(connection, credential_id, sign_count)
-    return signed_in(request, await services.accounts.begin(proof.user_id, who))
+    return proof.user_id
 
 
 ROUTERS = (public, fans)

@@ -32,7 +32,7 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 DEVICE_CHARS_MAX: Final = 1024
 BODY_REFUSED: Final = ("invalid_request", "body_too_large", "unsupported_media_type")
 PUBLIC_REFUSED: Final = (*BODY_REFUSED, "cross_site", "network_denied", "rate_limited", "accounts_off")
-SIGN_IN_REFUSED: Final = (*PUBLIC_REFUSED, "sign_in_busy", "unfinished")
+SIGN_IN_REFUSED: Final = (*PUBLIC_REFUSED, "sign_in_busy", "unfinished", "account_joined")
 
 
 def visitor(request: AnyRequest, *, leaves: bool = False) -> Visitor:

@@ -189,7 +189,20 @@ class Keep(_Command, frozen=True, kw_only=True, tag="keep"):
     is_recorded = False
 
 
-Command = Reserve | Checkout | Release | Extend | Cancel | Give | Take | Wait | Leave | Sweep | Confirm | Fail | Keep
+class Merge(_Command, frozen=True, kw_only=True, tag="merge"):
+    """Give the fan all that another fan has of the event, because the accounts of the two were joined: they are one
+    person. A lane's sweep makes it, so it travels with sweeps alone. It may be applied any number of times: it moves
+    what is there.
+    """
+
+    from_user_id: int
+
+    is_recorded = False
+
+
+Command = (
+    Reserve | Checkout | Release | Extend | Cancel | Give | Take | Wait | Leave | Sweep | Confirm | Fail | Keep | Merge
+)
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):

@@ -40,6 +40,12 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "last_way_in": Problem(
         409, "The last way in", "Without it you could not sign in any more. Set a password or add a passkey first."
     ),
+    "account_joined": Problem(
+        409, "Account joined", "This account was joined to another one of the same person; sign in to that one."
+    ),
+    "join_refused": Problem(
+        403, "Not proved", "The proof of the other account has ended or is not yours, or it is this very account."
+    ),
     "accounts_off": Problem(404, "No accounts", "This site has no accounts of this kind."),
     "link_spent": Problem(403, "Link used or ended", "This link was used before or has ended; ask for a new one."),
     "ticket_link_ended": Problem(

@@ -133,6 +133,8 @@ def _url(occasion: Occasion, language: str, links: Links) -> str:
         return links.account(links.tokens.sign_account_link(str(payload["mail"])), language)
     if kind is MessageKind.TICKETS_LINK:
         return links.tickets(links.tokens.sign_tickets_link(str(payload["mail"])), language)
+    if kind is MessageKind.ACCOUNT_JOINED:
+        return links.page("/account", language)
     if kind is MessageKind.ALARM:
         return links.page(str(payload["path"]))
     if kind is MessageKind.PURCHASE or (kind is MessageKind.REFUND and payload["purchaseId"]):

@@ -356,6 +356,12 @@ class Slots:
         """End the places of fans who have bought, and free their slots; return how many slots were freed."""
         return sum(self._run(operations.finish(event, chunk)) for chunk in chunks(dict.fromkeys(fans)))
 
+    def merge(self, event: int, fan: int, from_fan: int) -> bool:
+        """Give the fan the place or slot of another one, who is the same person; of two the better one stays. False
+        while the lobby is being drawn: then it is to be tried again.
+        """
+        return self._run(operations.merge(event, fan, from_fan))
+
     def set_stock(self, event: int, free: int, held: int, version: int, *, lost_version: int = -1) -> bool:
         """See `Line.set_stock`. The stock of ``lost_version``, which Postgres does not have any more, is replaced even
         though it is a later one.

@@ -125,6 +125,12 @@ def move(event: int, fan: int, place: PlaceToken) -> Operation[Standing]:
     return _on(event, "move", _standing, fan, *_held(place), place.fan)
 
 
+def merge(event: int, fan: int, from_fan: int) -> Operation[bool]:
+    if from_fan == fan:
+        raise ValueError("a fan is not merged into itself")
+    return _on(event, "merge", bool, fan, from_fan)
+
+
 def put_back(event: int, fan: int, *, in_front: bool) -> Operation[Standing]:
     return _on(event, "put_back", _standing, fan, int(in_front))
 

@@ -25,6 +25,8 @@ CONTRACT = {
     "/api/account/session/passkey": {"post": 201},
     "/api/account/session/passkey/options": {"post": 200},
     "/api/account/identities": {"get": 200, "post": 200, "delete": 204},
+    "/api/account/joins": {"get": 200, "post": 204},
+    "/api/account/joins/proof": {"post": 200},
     "/api/account/passkeys": {"get": 200, "post": 204},
     "/api/account/passkeys/options": {"post": 200},
     "/api/account/passkeys/{passkey_id}": {"delete": 204},

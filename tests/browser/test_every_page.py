@@ -28,7 +28,7 @@ from tests.browser.looks import ARTEFACTS, DESKTOP, IN_ALL_LANGUAGES, LISTEN, Lo
 from tests.browser.test_fan_way import PASSWORD
 from tests.browser.test_tabs_way import stage
 from tests.browser.words import JOIN
-from tests.client import Fan
+from tests.client import Client, Fan
 from tests.factories import make_event, one_type, plan_event
 from tests.services import Services
 from tests.waiting import await_that
@@ -355,6 +355,14 @@ def see_messages(site: Site, page: Page, looks: Looks) -> None:
     page.get_by_role("button", name="Set my password").click()
     page.wait_for_url(re.compile("told=in"))
     looks.look_in_languages(page, "account", "/account?told=password", is_there)
+    other = {"link": tokens.sign_account_link("ada@example.com"), "password": PASSWORD}
+    assert Client(site.url).post("/api/account/password", other).status == 201
+    page.goto(f"{site.url}/account")
+    page.get_by_label("E-mail address of the other account").fill("ada@example.com")
+    page.get_by_label("Password of the other account").fill(PASSWORD)
+    page.get_by_role("button", name="Go on").click()
+    page.wait_for_url(re.compile("proof="))
+    looks.look_in_languages(page, "account join", page.url.removeprefix(site.url), is_there)
     mail = page.locator("a.event-row").first
 
     def sent() -> bool:

@@ -21,7 +21,7 @@ from booking_lane.commands import Cancel, Command, Outcome, Sweep, command_id_fo
 from booking_lane.settings import HoldSettings
 from tests.factories import OFF, PRICES, make_event, one_type, plan_event
 from tests.integration.engine.books import body
-from tests.unit.booking_lane.asks import best, cancel, checkout, release, reserve, sweep
+from tests.unit.booking_lane.asks import best, cancel, checkout, merge, release, reserve, sweep
 from tests.unit.workers.model import Model
 from workers.engine.engine import Applied, Engine
 
@@ -166,6 +166,31 @@ class EngineMachine(RuleBasedStateMachine):
         told = list(self.told.values())
         commands = [told[-1 - number % len(told)][0] for number in which]
         self._apply(commands, engine)
+
+    @rule(fan=fans, other=fans, engine=st.integers(0, 1), point=st.sampled_from(("", *POINTS)))
+    def merge(self, fan: int, other: int, engine: int, point: str) -> None:
+        """All of another fan's is the fan's; the worker may be ended at a point, and then somebody moves the rest."""
+        if fan == other:
+            return
+        self.faults.point = point
+        with contextlib.suppress(JobTimeoutException):
+            self._merge(fan, other, engine)
+        if point == "committed":
+            self._merged(fan, other)
+        if point:
+            self._merge(fan, other, 1 - engine)
+
+    def _merge(self, fan: int, other: int, engine: int) -> None:
+        done = self.engines[engine].apply([merge(self.event, fan, other)])
+        assert (done.outcomes, done.bought) == ((), ())
+        self._merged(fan, other)
+
+    def _merged(self, fan: int, other: int) -> None:
+        self.model.apply(merge(self.event, fan, other), {}, dt.datetime.now(dt.UTC))
+        self.happened["merge"] += 1
+        row = self.connection.execute("SELECT version FROM event WHERE event_id = %s", (self.event,)).fetchone()
+        assert row is not None
+        self.version = row[0]
 
     # -- what else happens
 

@@ -292,7 +292,7 @@ def test_another_site_changes_nothing_by_cookie(
         assert "Set-Cookie" not in answer.headers
     forms = [f"/events/{event_id}/{action}" for action in ("join", "leave", "contact", "follow")]
     forms += [f"/account/{action}" for action in ("sign-in", "links", "links/x", "password", "elsewhere", "identities")]
-    forms += ["/account/identities/remove"]
+    forms += ["/account/identities/remove", "/account/join/proof", "/account/join"]
     for form in forms:
         status, told, _ = raw(
             site.client(),

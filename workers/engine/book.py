@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from booking_lane.settings import HoldSettings
 from db.booking.amounts import amount_to_refund
@@ -60,6 +60,14 @@ class Taking:
     user_id: int
 
 
+class Merged(NamedTuple):
+    """All that the fan ``from_user_id`` has of the event is the fan's ``user_id`` from now on."""
+
+    event_id: int
+    from_user_id: int
+    user_id: int
+
+
 @dataclass(slots=True)
 class Changes:
     """The difference that a batch makes. Each row is in it once, in its last state."""
@@ -82,6 +90,7 @@ class Changes:
     kept: list[Payment] = field(default_factory=list)
     refunds: list[NewRefund] = field(default_factory=list)
     settled: list[tuple[int, PaymentJob, Result | dict[str, Any]]] = field(default_factory=list)
+    merged: list[Merged] = field(default_factory=list)
 
     def event_ids(self) -> set[int]:
         """Events whose version goes up."""
@@ -189,6 +198,27 @@ class Book:
             of_type = *fan, seat[0]
             self.bought_counts[fan] = self.bought_counts.get(fan, 0) + sign
             self.bought_of_types[of_type] = self.bought_of_types.get(of_type, 0) + sign
+
+    def merge(self, event_id: int, from_user_id: int, user_id: int) -> None:
+        """Let what one fan has of the event be another fan's: holds, what was bought, and what was let end unbought."""
+        old, new = (event_id, from_user_id), (event_id, user_id)
+        for hold in self._holds_of_fans.pop(old, ()):
+            hold.user_id = user_id
+            self._holds_of_fans.setdefault(new, []).append(hold)
+        for (event, fan, kind), seats in list(self.bought_of_types.items()):
+            if (event, fan) == old:
+                of_type = *new, kind
+                self.bought_of_types[of_type] = self.bought_of_types.get(of_type, 0) + seats
+                del self.bought_of_types[event, fan, kind]
+        self.bought_counts[new] = self.bought_counts.get(new, 0) + self.bought_counts.pop(old, 0)
+        self.unbought[new] = self.unbought.get(new, 0.0) + self.unbought.pop(old, 0.0)
+        for purchase in (*self.purchases.values(), *self.purchases_of_holds.values()):
+            if (purchase.event_id, purchase.user_id) == old:
+                purchase.user_id = user_id
+        for payment in self.payments.values():
+            if (payment.event_id, payment.user_id) == old:
+                payment.user_id = user_id
+        self.changes.merged.append(Merged(event_id, from_user_id, user_id))
 
     def has_its_seats(self, hold: Hold) -> bool:
         return all(

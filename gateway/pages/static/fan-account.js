@@ -9,7 +9,7 @@ import { knowsPasskeys, makePasskey, usePasskey } from "./passkeys.js";
 import { t } from "./text.js";
 import { problemWords } from "./words.js";
 
-/** @import { AccountPasskeyList, PasskeyOptions } from "../contract.d.ts" */
+/** @import { AccountJoinPreview, AccountPasskeyList, PasskeyOptions } from "../contract.d.ts" */
 
 /** @param {unknown} error */
 function say(error) {
@@ -17,6 +17,9 @@ function say(error) {
   words.hidden = false;
   if (!(error instanceof Problem)) words.textContent = t("The browser used no passkey.");
   else if (error.code === "wrong_password") words.textContent = t("The password that you have now is another one.");
+  else if (error.code === "account_joined") {
+    words.textContent = t("That account was joined to another one. Sign in to that one.");
+  } else if (error.code === "join_refused") words.textContent = t("This passkey is one of this account.");
   else if (error.code === "passkey_refused") words.textContent = t("This passkey is not known here.");
   else if (error.code === "last_way_in") {
     words.textContent = t("Without it you could not sign in any more. Add a passkey first.");
@@ -70,8 +73,22 @@ async function signIn() {
   else location.assign(pageAddress("/account?told=in"));
 }
 
+async function proveOther() {
+  /** @type {PasskeyOptions} */
+  const { options } = await call("POST", "/api/account/session/passkey/options");
+  const credential = await usePasskey(options);
+  /** @type {AccountJoinPreview} */
+  const { proof } = await call("POST", "/api/account/joins/proof", { body: { credential } });
+  location.assign(pageAddress(`/account/join?proof=${encodeURIComponent(proof)}`));
+}
+
 if (knowsPasskeys()) {
   $("passkey-part").hidden = false;
+  const join = document.getElementById("join-passkey-part");
+  if (join) {
+    join.hidden = false;
+    $("join-passkey").addEventListener("click", () => attempt(proveOther));
+  }
   const form = document.getElementById("passkey-form");
   if (form) {
     form.addEventListener("submit", (submit) => {

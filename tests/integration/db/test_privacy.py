@@ -132,6 +132,38 @@ def test_an_erased_fan_is_in_no_table_and_the_purchase_stands(world: World, data
     assert all(user in (None, str(number)) for user, number in said)
 
 
+def test_accounts_that_were_joined_are_one_person(world: World, database_url: str) -> None:
+    connection, gone = world.connection, 10
+    give(database_url, world.event_id)
+    for fan, row in ((FAN, 1), (gone, 2)):
+        seats = [(1, row, number) for number in range(1, 11)]
+        world.checkout(fan, world.reserve(fan, seats, after_seconds=1), after_seconds=2)
+    connection.execute(
+        "INSERT INTO account (user_id, address_hash, mail, language, merged_into, merged_at)"
+        " VALUES (%s, %s, %s, 'en', %s, now())",
+        (gone, *reversed(stored("old@example.org")), FAN),
+    )
+    for address in (ADDRESS, "old@example.org"):
+        assert fans.of_address(connection, address).fans == (FAN, 9, gone), "whichever address it was"
+    person = fans.of_fans(connection, [gone])
+    assert person.fans == (FAN, gone)
+    with pytest.raises(fans.AccountsBeingJoinedError):
+        fans.erase(connection, person, "asked")
+    for statement in (
+        "UPDATE reservation SET user_id = %s, merged_from = ARRAY[%s::bigint] WHERE user_id = %s",
+        "UPDATE purchase SET user_id = %s WHERE user_id = %s",
+    ):
+        connection.execute(statement, (FAN, gone, gone) if "merged_from" in statement else (FAN, gone))
+    connection.execute("UPDATE account SET merge_done_at = now() WHERE user_id = %s", (gone,))
+    assert audit(database_url) == [], "each of the two got no more than the limit"
+    assert {one["user_id"] for one in fans.exported(connection, person)["account"]} == {FAN, gone}
+    assert fans.erase(connection, person, "asked") == [world.event_id]
+    for fan in person.fans:
+        assert {table for table, rows in counted(connection, fan).items() if rows} <= {"account_session"}
+    left = connection.execute("SELECT merged_from FROM reservation").fetchall()
+    assert str(gone) not in {str(one) for (fans_of,) in left for one in fans_of}
+
+
 def test_a_fan_who_holds_seats_is_not_erased(world: World) -> None:
     hold = world.reserve(FAN, [(1, 1, 1)], after_seconds=1)
     before = counted(world.connection, FAN)

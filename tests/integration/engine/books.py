@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from booking_lane.commands import Command, Outcome, Sweep
+from booking_lane.commands import Command, Outcome
 from booking_lane.settings import HoldSettings
 from db.events.seed import EventPlan, RoomSeed
 from tests.factories import PRICES, make_event, one_type, plan_event
@@ -129,10 +129,10 @@ def body(outcome: Outcome) -> dict[str, Any]:
 
 
 def bodies(applied: Applied, *commands: Command) -> list[dict[str, Any]]:
-    """Results and problems of the commands (sweeps left out), in their order; a result has no ``code``."""
+    """Results and problems of the recorded commands, in their order; a result has no ``code``."""
     answers = {outcome.command_id: body(outcome) for outcome in applied.outcomes}
     assert len(answers) == len(applied.outcomes), "one outcome a command"
-    asked = [command for command in commands if not isinstance(command, Sweep)]
+    asked = [command for command in commands if command.is_recorded]
     assert set(answers) == {command.command_id for command in asked}
     found = [answers[command.command_id] for command in asked]
     return [answer["result"] if answer["status"] == "succeeded" else answer["problem"] for answer in found]

@@ -17,6 +17,7 @@ from booking_lane.commands import (
     Give,
     Keep,
     Leave,
+    Merge,
     Release,
     Reserve,
     Sweep,
@@ -105,3 +106,7 @@ def keep(event: int, fan: int, payment: uuid.UUID, hold: uuid.UUID, **fields: An
 def fail(event: int, fan: int, payment: uuid.UUID, hold: uuid.UUID | str, **fields: Any) -> Fail:
     hold = uuid.UUID(hold) if isinstance(hold, str) else hold
     return Fail(**_head(event, fan, fields), payment_id=payment, reservation_id=hold)
+
+
+def merge(event: int, fan: int, from_fan: int, **fields: Any) -> Merge:
+    return Merge(**_head(event, fan, fields), from_user_id=from_fan)

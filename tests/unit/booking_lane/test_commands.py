@@ -31,6 +31,7 @@ from tests.unit.booking_lane.asks import (
     give,
     keep,
     leave,
+    merge,
     release,
     reserve,
     sweep,
@@ -121,6 +122,7 @@ EVERY_KIND = (
     confirm(1, 2, uuid.uuid4(), uuid.uuid4(), (1, 2, 3)),
     fail(1, 2, uuid.uuid4(), uuid.uuid4()),
     keep(1, 2, uuid.uuid4(), uuid.uuid4()),
+    merge(1, 2, 3),
 )
 
 

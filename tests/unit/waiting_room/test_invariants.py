@@ -28,6 +28,7 @@ ACTS = {
     "extend": 2,
     "stock": 2,
     "change": 2,
+    "merge": 1,
 }
 
 
@@ -81,6 +82,8 @@ async def act(room: Room, name: str, fan: int, chance: random.Random, shown: dic
         await line.finish(event, [fan])
     elif name == "extend":
         await line.extend(event, {fan: (await line.counts(event)).now_ms + 150_000})
+    elif name == "merge":
+        await line.merge(event, fan, fan % FANS + 1)
     elif name == "stock":
         await line.set_stock(event, chance.choice([0, 1, 50, 50, 50]), 0, 1)
     else:

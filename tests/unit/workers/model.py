@@ -18,6 +18,7 @@ from booking_lane.commands import (
     Give,
     Keep,
     Leave,
+    Merge,
     Release,
     Reserve,
     Sweep,
@@ -27,6 +28,7 @@ from booking_lane.commands import (
 from db.booking.seats import Seat
 
 NOBODY = uuid.UUID(int=0)
+ONCE = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass
@@ -38,6 +40,7 @@ class ModelHold:
     purchase_id: object = None
     promised_until: dt.datetime | None = None
     cancelled: set[Seat] = field(default_factory=set)
+    made_at: dt.datetime = ONCE
 
     @property
     def live(self) -> tuple[Seat, ...]:
@@ -146,7 +149,7 @@ class Model:
                 raise AssertionError("this model has one fan for all seats of a purchase: see test_handing_on")
             case Wait() | Leave() | Give():
                 raise NotImplementedError("the model knows no waiting list, and no guests")
-            case Sweep() | Confirm() | Fail() | Keep():
+            case Sweep() | Confirm() | Fail() | Keep() | Merge():
                 return {"ok"}
 
     def _expect_reserve(self, command: Reserve, now: dt.datetime) -> str:
@@ -236,6 +239,23 @@ class Model:
                 for key, hold in self.holds.items():
                     if hold.state == "held" and not self.keeps_seats(hold, now):
                         self._give_back(hold, key, "lapsed")
+            case Merge():
+                self._merged(command, now)
+
+    def _merged(self, command: Merge, now: dt.datetime) -> None:
+        """The held seats beyond the limit go back, the other fan's first and of each the newest."""
+        comes_along = self.seats_of(command.from_user_id, now) > 0
+        held = [
+            found
+            for fan in (command.from_user_id, command.user_id)
+            for found in sorted(self.of_fan(fan), key=lambda found: (found[1].made_at, found[0]), reverse=True)
+            if self.is_live(found[1], now)
+        ]
+        for _, hold in self.of_fan(command.from_user_id):
+            hold.fan = command.user_id
+        for key, hold in held if comes_along else ():
+            if self.seats_of(command.user_id, now) > self.seats_per_fan_max:
+                self._give_back(hold, key, "released")
 
     def _reserved(self, command: Reserve, result: dict[str, Any], now: dt.datetime) -> None:
         key = _uuid(result["reservationId"])
@@ -254,7 +274,8 @@ class Model:
                 is_over = bool(set(ended.seats) & set(seats)) or len(ended.seats) > room
                 if self.keeps_seats(ended, now) and not self.is_live(ended, now) and is_over:
                     self._give_back(ended, ended_key, "lapsed")
-            hold = self.holds[key] = ModelHold(command.user_id, seats, now + dt.timedelta(seconds=self.hold_seconds))
+            until = now + dt.timedelta(seconds=self.hold_seconds)
+            hold = self.holds[key] = ModelHold(command.user_id, seats, until, made_at=now)
             for seat in seats:
                 self.status[seat], self.held_by[seat] = "reserved", key
         assert seats == hold.seats

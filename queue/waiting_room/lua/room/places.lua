@@ -154,22 +154,8 @@ local function heard_of(fans)
   return heard
 end
 
--- End the places of fans who stand in the sorted set `where`.
-local function end_places(fans, where, state)
-  if #fans == 0 then
-    return
-  end
-  local places = redis.call('HMGET', PLACES, unpack(fans))
-  local ended, top = {}, 0
-  for i, fan in ipairs(fans) do
-    -- To leave the lobby forfeits nothing: there is no place in it yet.
-    local score = where == LOBBY and '0' or string.match(places[i], '^%d+')
-    note(fan, state == 'expired' and (EXPIRED[where] or 'absent') or state, places[i])
-    ended[2 * i - 1] = fan
-    ended[2 * i] = state .. ':' .. score .. ':' .. int(now)
-    top = math.max(top, tonumber(score))
-    news.ended[#news.ended + 1] = '[' .. fan .. ',"' .. state .. '"]'
-  end
+-- Take away the places of fans, given as `places` keeps them, who stand in the sorted set `where`.
+local function take_out(fans, where, places)
   if where == ADMITTED or where == CALLED then
     pace.freed = pace.freed + #fans
   end
@@ -187,6 +173,25 @@ local function end_places(fans, where, state)
   redis.call('HDEL', LISTED, unpack(fans))
   redis.call('HDEL', MISSED, unpack(fans))
   redis.call('HDEL', SHOWN, unpack(fans))
+end
+
+-- End the places of fans who stand in the sorted set `where`.
+local function end_places(fans, where, state)
+  if #fans == 0 then
+    return
+  end
+  local places = redis.call('HMGET', PLACES, unpack(fans))
+  local ended, top = {}, 0
+  for i, fan in ipairs(fans) do
+    -- To leave the lobby forfeits nothing: there is no place in it yet.
+    local score = where == LOBBY and '0' or string.match(places[i], '^%d+')
+    note(fan, state == 'expired' and (EXPIRED[where] or 'absent') or state, places[i])
+    ended[2 * i - 1] = fan
+    ended[2 * i] = state .. ':' .. score .. ':' .. int(now)
+    top = math.max(top, tonumber(score))
+    news.ended[#news.ended + 1] = '[' .. fan .. ',"' .. state .. '"]'
+  end
+  take_out(fans, where, places)
   remember_ended(ended, top)
 end
 
@@ -208,6 +213,16 @@ local function take_over(fan, owner, where)
     end
   end
   redis.call('HDEL', LISTED, owner)
+  if where == ADMITTED then
+    local acted, tried = redis.call('ZSCORE', ACTED, owner), redis.call('HGET', TRIED, owner)
+    if acted then
+      redis.call('ZADD', ACTED, acted, fan)
+    end
+    if tried then
+      redis.call('HSET', TRIED, fan, tried)
+    end
+    forget_work({ owner })
+  end
   local history = redis.call('HGET', HISTORY, owner)
     or room.histories_before and redis.call('HGET', HISTORY_BEFORE, owner)
   if history then
