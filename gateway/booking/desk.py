@@ -50,9 +50,12 @@ HAND_OVER_SHARE: Final = 0.5
 """A command waits for its event to be handed over for this share of its deadline; its lane has the rest."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Ask:
     """A command of a fan, and how the desk is to answer it.
+
+    It is frozen, so that no ``permit`` writes into it: a function that knows the ask which has it is a circle, and keeps
+    the whole request until the garbage collector comes.
 
     Attributes:
         command: the command; the desk sets its id, moments and trace before it sends it.
@@ -61,7 +64,7 @@ class Ask:
             returns the command to be sent in place of ``command``, or None.
         repeats_recorded: if ``permit`` refuses a retry, the desk answers with the outcome that Postgres recorded for
             the same request.
-        behind: the command waits behind those of others while its lane is busy; ``permit`` may set it.
+        behind: the command waits behind those of others while its lane is busy.
     """
 
     command: Command

@@ -374,11 +374,9 @@ class PagesFromServices:
             )
             if self.captcha_provider != "off":
                 verdict.require_proof(permitted.proof, fresh=Proof.FRESH)
-            ask.behind = verdict.is_behind
             return permitted
 
-        ask = Ask(command, key, PLAIN_WAIT_SECONDS, permit)
-        await self._booked(ask)
+        await self._booked(Ask(command, key, PLAIN_WAIT_SECONDS, permit, behind=verdict.is_behind))
         self._services.suspicions.ended(user_id, Step.RESERVE, succeeded=True)
 
     async def _require_account(self, request: AnyRequest, event_id: int) -> None:

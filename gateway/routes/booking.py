@@ -220,6 +220,7 @@ async def reserve(
         best_available=best,
         accessible=wanted is not None and wanted.accessible,
     )
+    verdict = verdict_of(request)
 
     async def permit(command_id: uuid.UUID) -> Command:
         # What this asks of Redis leaves together with what the admission asks.
@@ -235,13 +236,11 @@ async def reserve(
         )
         if permitted.proof == Proof.FRESH:
             services.suspicions.proved(user_id)
-        verdict = verdict_of(request)
         if services.captcha.provider != "off":
             verdict.require_proof(permitted.proof, fresh=Proof.FRESH)
-        ask.behind = verdict.is_behind
         return permitted
 
-    ask = Ask(command, idempotency_key, seconds_preferred(request, prefer), permit)
+    ask = Ask(command, idempotency_key, seconds_preferred(request, prefer), permit, behind=verdict.is_behind)
     booked = await services.desk.book(ask)
     _note_end(services, user_id, Step.RESERVE, booked)
     return await answer_of(services, booked)
