@@ -54,8 +54,8 @@ HAND_OVER_SHARE: Final = 0.5
 class Ask:
     """A command of a fan, and how the desk is to answer it.
 
-    It is frozen, so that no ``permit`` writes into it: a function that knows the ask which has it is a circle, and keeps
-    the whole request until the garbage collector comes.
+    It is frozen, so that no ``permit`` writes into it: a function that knows the ask which has it is a circle, and
+    keeps the whole request until the garbage collector comes.
 
     Attributes:
         command: the command; the desk sets its id, moments and trace before it sends it.
