@@ -61,20 +61,20 @@ NUMBERS: Final[Mapping[str, str]] = {
 """The fields that are numbers, including the dials, each with its value in Lua if it was never written."""
 
 
-def reading(of: str) -> str:
-    """Lua that makes a local of each key and of the news' channels, and a table ``room`` of the fields that the text
-    ``of`` uses, with seconds turned into milliseconds. For a field Redis looks through all that the room has.
-    """
+def names() -> str:
+    """Lua that makes a local of each key and of the news' channels."""
     keys = ", ".join(name.upper() for name in ROOM_KEYS)
+    return f"local {keys} = unpack(KEYS)\n{CHANNELS}"
+
+
+def reading(of: str) -> str:
+    """Lua that makes a table ``room`` of the fields that the text ``of`` uses, with seconds turned into milliseconds.
+    For each field Redis looks through all that the room has.
+    """
     used = {*_used(of)}
-    names = [name for name in (*TEXTS, *NUMBERS) if name_in_lua(name) in used]
-    fields = ", ".join(_field(name, at) for at, name in enumerate(names, 1))
-    return (
-        f"local {keys} = unpack(KEYS)\n"
-        f"{CHANNELS}"
-        f"local values = redis.call('HMGET', CONFIG, {', '.join(map(repr, names))})\n"
-        f"local room = {{ {fields} }}\n"
-    )
+    read = [name for name in (*TEXTS, *NUMBERS) if name_in_lua(name) in used]
+    fields = ", ".join(_field(name, at) for at, name in enumerate(read, 1))
+    return f"local values = redis.call('HMGET', CONFIG, {', '.join(map(repr, read))})\nlocal room = {{ {fields} }}\n"
 
 
 def channels(database: int, *, is_cluster: bool) -> str:

@@ -23,7 +23,7 @@ from redis.exceptions import NoScriptError
 from db.channels import database_of
 from db.shards import is_cluster
 
-from .reading import CHANNELS, channels, reading
+from .reading import CHANNELS, channels, names, reading
 
 Args: TypeAlias = Sequence[str | bytes | int | float]
 
@@ -35,6 +35,9 @@ ALONE = frozenset(
 
 SHARED: Final = ("room", "history", "places", "door", "restoring", "standing", "close")
 """The files of the folder ``room``, in the order in which they use each other."""
+
+SHARED_HERE: Final = "-- Here stands what operations share.\n"
+"""An operation may do before this line what needs no more than the names of the keys."""
 
 _comment_lines: Final = re.compile(r"^ *--.*\n", re.MULTILINE).sub
 _functions: Final = re.compile(r"(^local function \w+\(.*?^end\n)", re.MULTILINE | re.DOTALL).split
@@ -57,8 +60,9 @@ def script(name: str) -> Script:
     text = (folder / f"{name}.lua").read_text()
     if name not in ALONE:
         shared = "".join((folder / "room" / f"{part}.lua").read_text() for part in SHARED)
-        text = _with_used(_without_comments(shared), _without_comments(text))
-        text = reading(text) + text
+        first, _, rest = text.rpartition(SHARED_HERE)
+        rest = _with_used(_without_comments(shared), _without_comments(rest))
+        text = names() + _without_comments(first) + reading(rest) + rest
     return _script(text)
 
 
