@@ -220,6 +220,7 @@ async def reserve(
         best_available=best,
         accessible=wanted is not None and wanted.accessible,
     )
+    verdict = verdict_of(request)
 
     verdict = verdict_of(request)
 

@@ -6,6 +6,7 @@ written out here, once for each process.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -60,19 +61,20 @@ NUMBERS: Final[Mapping[str, str]] = {
 """The fields that are numbers, including the dials, each with its value in Lua if it was never written."""
 
 
-def reading() -> str:
-    """Lua that makes a local of each key and of the news' channels, and a table ``room`` of the fields, with seconds
-    turned into milliseconds.
-    """
+def names() -> str:
+    """Lua that makes a local of each key and of the news' channels."""
     keys = ", ".join(name.upper() for name in ROOM_KEYS)
-    fields = [f"{name} = values[{at}] or {unwritten}" for at, (name, unwritten) in enumerate(TEXTS.items(), 1)]
-    fields += [_number(name, at) for at, name in enumerate(NUMBERS, len(TEXTS) + 1)]
-    return (
-        f"local {keys} = unpack(KEYS)\n"
-        f"{CHANNELS}"
-        f"local values = redis.call('HMGET', CONFIG, {', '.join(map(repr, [*TEXTS, *NUMBERS]))})\n"
-        f"local room = {{ {', '.join(fields)} }}\n"
-    )
+    return f"local {keys} = unpack(KEYS)\n{CHANNELS}"
+
+
+def reading(of: str) -> str:
+    """Lua that makes a table ``room`` of the fields that the text ``of`` uses, with seconds turned into milliseconds.
+    For each field Redis looks through all that the room has.
+    """
+    used = {*_used(of)}
+    read = [name for name in (*TEXTS, *NUMBERS) if name_in_lua(name) in used]
+    fields = ", ".join(_field(name, at) for at, name in enumerate(read, 1))
+    return f"local values = redis.call('HMGET', CONFIG, {', '.join(map(repr, read))})\nlocal room = {{ {fields} }}\n"
 
 
 def channels(database: int, *, is_cluster: bool) -> str:
@@ -85,10 +87,16 @@ def channels(database: int, *, is_cluster: bool) -> str:
 
 
 CHANNELS: Final = channels(0, is_cluster=False)
+_used: Final = re.compile(r"\broom\.(\w+)").findall
 
 
-def _number(name: str, at: int) -> str:
+def name_in_lua(field: str) -> str:
+    """What scripts call a field in their table ``room``."""
+    return f"{field.removesuffix('_seconds')}_ms" if field.endswith("_seconds") else field
+
+
+def _field(name: str, at: int) -> str:
+    if name in TEXTS:
+        return f"{name} = values[{at}] or {TEXTS[name]}"
     read = f"tonumber(values[{at}]) or {NUMBERS[name]}"
-    if name.endswith("_seconds"):
-        return f"{name.removesuffix('_seconds')}_ms = ({read}) * 1000"
-    return f"{name} = {read}"
+    return f"{name_in_lua(name)} = ({read}) * 1000" if name.endswith("_seconds") else f"{name} = {read}"

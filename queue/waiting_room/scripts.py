@@ -2,12 +2,14 @@
 text.
 
 A script consists of the reading of the room (`reading`), the files that the operations share (`SHARED`), and its own
-file.
+file. Of the shared functions it has only those that it uses: Redis makes each of them anew whenever the script runs,
+which for all of them takes 20 µs, half as long as an operation.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +23,7 @@ from redis.exceptions import NoScriptError
 from db.channels import database_of
 from db.shards import is_cluster
 
-from .reading import CHANNELS, channels, reading
+from .reading import CHANNELS, channels, names, reading
 
 Args: TypeAlias = Sequence[str | bytes | int | float]
 
@@ -33,6 +35,14 @@ ALONE = frozenset(
 
 SHARED: Final = ("room", "history", "places", "door", "restoring", "standing", "close")
 """The files of the folder ``room``, in the order in which they use each other."""
+
+SHARED_HERE: Final = "-- Here stands what operations share.\n"
+"""An operation may do before this line what needs no more than the names of the keys."""
+
+_comment_lines: Final = re.compile(r"^ *--.*\n", re.MULTILINE).sub
+_functions: Final = re.compile(r"(^local function \w+\(.*?^end\n)", re.MULTILINE | re.DOTALL).split
+"""The functions of a text, which begin and end at the beginning of a line, and what stands between them."""
+_function_name: Final = re.compile(r"local function (\w+)").match
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +59,25 @@ def script(name: str) -> Script:
     folder = files(__package__) / "lua"
     text = (folder / f"{name}.lua").read_text()
     if name not in ALONE:
-        text = "".join([reading(), *((folder / "room" / f"{part}.lua").read_text() for part in SHARED), text])
+        shared = "".join((folder / "room" / f"{part}.lua").read_text() for part in SHARED)
+        first, _, rest = text.rpartition(SHARED_HERE)
+        rest = _with_used(_without_comments(shared), _without_comments(rest))
+        text = names() + _without_comments(first) + reading(rest) + rest
     return _script(text)
+
+
+def _without_comments(text: str) -> str:
+    return _comment_lines("", text)
+
+
+def _with_used(shared: str, operation: str) -> str:
+    """The operation behind what it uses of the shared text. A function is used by what stands behind it alone."""
+    used = operation
+    for part in reversed(_functions(shared)):
+        name = _function_name(part)
+        if name is None or re.search(rf"\b{name[1]}\b", used):
+            used = part + used
+    return used
 
 
 def _script(text: str) -> Script:

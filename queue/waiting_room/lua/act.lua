@@ -5,7 +5,19 @@
 -- While seats are scarce, to say so counts for choose_seconds after the last try: a page that says it for ever keeps
 -- its pass no longer than that.
 
-local fan = ARGV[2]
+local fan, tries = ARGV[2], ARGV[3] == '1'
+-- Whoever tries to book has a live pass most times, and needs none of the shared functions for that.
+if tries and redis.call('HEXISTS', CONFIG, 'state') == 1 and redis.call('HEXISTS', PLACES, fan) == 1 then
+  local time = redis.call('TIME')
+  local at = time[1] * 1000 + math.floor(time[2] / 1000)
+  local pass_until = tonumber(redis.call('ZSCORE', ADMITTED, fan) or 0)
+  if pass_until > at then
+    redis.call('HSET', TRIED, fan, string.format('%.0f', at))
+    redis.call('ZADD', ACTED, 'GT', string.format('%.0f', at), fan)
+    return { 'ok', pass_until, 0 }
+  end
+end
+-- Here stands what operations share.
 if not room.state then
   return { 'unknown_room', 0 }
 end
@@ -19,16 +31,13 @@ if where == IDLE then
   back_in_line({ fan }, IDLE)
   news.waiting[1] = fan
 elseif where == ADMITTED then
-  local tries = ARGV[3] == '1'
-  if tries then
-    redis.call('HSET', TRIED, fan, int(now))
-  elseif room.scarce_since > 0 then
+  -- The fan says to be choosing.
+  local is_believed = true
+  if room.scarce_since > 0 then
     local tried_at = tonumber(redis.call('HGET', TRIED, fan)) or admitted_at
-    tries = now < idle_since(tried_at) + room.choose_ms
-  else
-    tries = true
+    is_believed = now < idle_since(tried_at) + room.choose_ms
   end
-  if tries then
+  if is_believed then
     redis.call('ZADD', ACTED, 'GT', int(now), fan)
   end
 end

@@ -134,6 +134,7 @@ def test_redis_is_given_it(dial: Dial) -> None:
 def test_the_scripts_read_it_by_its_name_unless_it_is_text(dial: Dial) -> None:
     kept = dial.name.replace("_seconds", "_ms")
     is_text = isinstance(dial.default, str | Texts)
-    assert (f"'{dial.name}'" in reading()) == (f" {kept} = " in reading()) == (not is_text)
+    read = reading(f"return room.{kept}")
+    assert (f"'{dial.name}'" in read) == (f" {kept} = " in read) == (not is_text)
     if isinstance(dial.default, int):
-        assert f") or {int(dial.default)}" in reading()
+        assert f") or {int(dial.default)}" in read

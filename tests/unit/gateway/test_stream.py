@@ -230,3 +230,19 @@ class Ended:
     def end(self) -> None:
         self.closed = True
         self._ended.append(self._number)
+
+
+async def test_a_request_that_opens_no_stream_does_not_keep_its_connection() -> None:
+    """uvicorn's send knows the scope. If the scope knew it too, both would wait for the garbage collector."""
+    scope: dict[str, Any] = {"type": "http", "method": "GET"}
+    answered = []
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        answered.append(send in scope.values())
+
+    async def nothing(*_: Any) -> Any:
+        raise AssertionError("neither side of the connection is used")
+
+    await serve(answer, scope, nothing, nothing)
+    assert answered == [True]
+    assert nothing not in scope.values()

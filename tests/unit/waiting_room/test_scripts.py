@@ -21,6 +21,7 @@ from waiting_room import operations, scripts
 from waiting_room.keys import ROOM_KEYS, room_keys
 from waiting_room.line import Slots
 from waiting_room.model import Drawn, LobbyPage, RoomConfig, Slot, Stock
+from waiting_room.reading import NUMBERS, TEXTS, name_in_lua
 
 T = TypeVar("T")
 
@@ -43,9 +44,36 @@ def test_each_script_says_what_it_takes(name: str, text: str) -> None:
 def test_every_shared_file_is_put_before_the_operations() -> None:
     assert {f"{part}.lua" for part in scripts.SHARED} == set(SHARED)
     text = scripts.script("join").text
-    starts = [text.index(SHARED[f"{part}.lua"]) for part in scripts.SHARED]
-    assert starts == sorted(starts)
-    assert text.endswith(OPERATIONS["join.lua"])
+    lines = [line for part in scripts.SHARED for line in _code(SHARED[f"{part}.lua"]) if line.startswith("local ")]
+    written = [line for line in text.splitlines() if line in lines]
+    assert written == [line for line in lines if line in written]
+    assert {line for line in lines if not line.startswith("local function ")} <= set(written)
+    assert text.endswith("".join(f"{line}\n" for line in _code(OPERATIONS["join.lua"])))
+
+
+@pytest.mark.parametrize("name", sorted(name.removesuffix(".lua") for name in OPERATIONS))
+def test_a_script_has_each_shared_function_that_it_uses_and_no_other(name: str) -> None:
+    text = scripts.script(name).text
+    functions = {one for part in SHARED.values() for one in re.findall(r"^local function (\w+)", part, re.MULTILINE)}
+    here = [one for one in re.findall(r"^local function (\w+)", text, re.MULTILINE) if one in functions]
+    assert len(set(here)) == len(here)
+    called = set(re.findall(r"(?<![.\w])(\w+)\(", text)) & functions
+    assert called <= {*here, *re.findall(r"^local function (\w+)", OPERATIONS[f"{name}.lua"], re.MULTILINE)}
+    assert all(len(re.findall(rf"\b{one}\b", text)) > 1 for one in here)
+
+
+@pytest.mark.parametrize("name", sorted({name.removesuffix(".lua") for name in OPERATIONS} - scripts.ALONE))
+def test_a_script_reads_the_fields_that_it_uses_and_no_other(name: str) -> None:
+    reading, rest = scripts.script(name).text.split("local room = {", 1)
+    made, rest = rest.split("}\n", 1)
+    has = {field.split(" = ", 1)[0].strip() for field in re.sub(r"\([^()]*\)", "", made).split(",")}
+    fields = {name_in_lua(field) for field in (*TEXTS, *NUMBERS)}
+    assert has == {*re.findall(r"\broom\.(\w+)", rest)} & fields
+    assert reading.count("'") / 2 >= len(has)
+
+
+def _code(text: str) -> list[str]:
+    return [line for line in text.splitlines() if not line.lstrip().startswith("--")]
 
 
 def test_every_key_is_named_in_the_scripts_and_every_dial_is_read_by_its_name() -> None:
