@@ -110,8 +110,8 @@ SELECT t.event_id, t.message_id, t.kind, t.channel, t.address, t.user_id, t.lang
  ORDER BY t.urgency, t.created_at
 """
 """Takes the messages that are due, so many of each lane and its most urgent first, each for one try. A message is due
-again once that try must be over, for the process that took it may have died on the way. A message of an older release waits until housekeeping
-has sealed its address: only then can it be seen whether the address wants it."""
+again once that try must be over, for the process that took it may have died on the way. A message of an older release
+waits until housekeeping has sealed its address: only then can it be seen whether the address wants it."""
 
 
 class EventFacts(NamedTuple):
