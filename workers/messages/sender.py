@@ -1,7 +1,7 @@
 """Sends the messages that are due: a few at once, by the first provider of their channel that takes them.
 
-A channel has two lanes, one of them for what is urgent. Each has room for so many messages, and is filled anew while the
-others' tries are still under way. So nobody's turn waits for a provider that is slow, or for its pace (ADR 166).
+A channel has two lanes, one of them for what is urgent. Each has room for so many messages, and is filled anew while
+tries are still under way. So nobody's turn waits for a provider that is slow, or for its pace (ADR 166).
 """
 
 from __future__ import annotations
