@@ -22,7 +22,7 @@ SELECT CASE WHEN state = 'open' AND pays_at <= now() THEN 'captured' ELSE state 
 
 PAY_INTENT: Final[LiteralString] = """
 UPDATE provider_intent
-   SET state = 'captured', captured_amount = %(amount)s
+   SET state = 'captured', captured_amount = %(amount)s, pays_at = NULL
  WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND state = 'open'
 """
 

@@ -553,7 +553,7 @@ class PageData(Protocol):
         """The fan's own payments that banks take days for."""
 
     async def act_on_payment(self, payment: PaymentView, act: str) -> None:
-        """Do what the fan chose: one of the ways of the test provider (`gateway.booking.payments.Payments.pay_test`), or
+        """Do what the fan chose: one of the test provider's ways (`gateway.booking.payments.Payments.pay_test`), or
         ``there`` to pay on the provider's own page; else look at the payment.
         """
 
