@@ -159,7 +159,7 @@ def test_a_fan_leaves_the_line_from_the_banner_once_asked(
     expect(question).to_be_visible()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_have_text("You have left the line.")
+    expect(page.get_by_role("status")).to_have_text("You left the line.")
     expect(page.get_by_role("button", name="Join the line")).to_be_focused()
     expect(second.get_by_role("status")).to_contain_text("Place 1 in line.", timeout=GO_IN_MS_MAX)
     # Whoever comes again is the last.

@@ -152,7 +152,7 @@ class Banner {
     } catch {
       return location.assign(this.waitingPage);
     }
-    const words = this.place.state === "lobby" ? t("You have left the lobby.") : t("You have left the line.");
+    const words = this.place.state === "lobby" ? t("You left the lobby.") : t("You left the line.");
     this.close();
     this.place = {};
     this.show(words, { joins: true });
