@@ -165,10 +165,12 @@ class Payments:
         """The fan pays with money that is none, in one of the ways that a payment may go; an unknown way does nothing.
         There is news of it afterwards, except where it is ``silent``.
         """
-        amount, notices = payment.amount, (PAID,)
+        amount = payment.amount
+        notices: tuple[str, ...] = (PAID,)
+        done: LiteralString
         match way:
             case "pay":
-                done: LiteralString = intents.PAY_INTENT
+                done = intents.PAY_INTENT
             case "silent":
                 done, notices = intents.PAY_INTENT, ()
             case "wrong":
