@@ -128,12 +128,25 @@ def edge_(
     seconds: Seconds = 30.0,
     few: Annotated[int, typer.Option(min=1, help="Loads of the page before doors, for comparison.")] = 1_000,
     many: Annotated[int, typer.Option(min=1, help="Loads of the page before doors.")] = 20_000,
+    loads_seconds: Annotated[
+        float | None, typer.Option(min=1, help="Of few and of many loads; or else SECONDS.")
+    ] = None,
+    generators: Annotated[int, typer.Option(min=1, help="Processes that make the many loads.")] = 1,
 ) -> None:
     """A selling event and the page before doors, read through Varnish and nginx. Fails where an aim is missed: the
     gateway was asked too often, or somebody read what was too old or another fan's.
     """
     parts = _run(
-        "edge", lambda running: edge.measure(running, per_minute=per_minute, seconds=seconds, few=few, many=many)
+        "edge",
+        lambda running: edge.measure(
+            running,
+            per_minute=per_minute,
+            seconds=seconds,
+            few=few,
+            many=many,
+            loads_seconds=loads_seconds,
+            generators=generators,
+        ),
     )
     if any(row.reached is False for part in parts for row in part.rows):
         raise typer.Exit(1)

@@ -149,15 +149,19 @@ def b64(content: bytes) -> str:
 
 @dataclass
 class HttpServer:
-    """Takes POSTs and keeps them. ``statuses`` and ``bodies`` are answered in turn, and then 201."""
+    """Takes POSTs and keeps them. ``statuses`` and ``bodies`` are answered in turn, and then 201; each answer takes
+    ``seconds``.
+    """
 
     url: str = ""
     asked: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0
 
     async def handle(self, request: web.Request) -> web.Response:
         self.asked.append((request.path, dict(request.headers), await request.read()))
+        await asyncio.sleep(self.seconds)
         status = self.statuses.pop(0) if self.statuses else 201
         return web.json_response(self.bodies.pop(0) if self.bodies else {"id": f"n{len(self.asked)}"}, status=status)
 

@@ -77,12 +77,16 @@ def rows_of(rows: list[dict[str, Any]]) -> dict[str, str]:
 
 TAKE: Final[LiteralString] = """
 WITH due AS (
-    SELECT event_id, message_id
-      FROM message
-     WHERE state = 'queued' AND due_at <= now() AND address_hash IS NOT NULL
-     ORDER BY urgency, due_at
-     LIMIT %(messages_max)s
-       FOR UPDATE SKIP LOCKED
+    SELECT d.event_id, d.message_id
+      FROM json_to_recordset(%(lanes)s) AS l (channel text, urgency_min int, urgency_max int, messages_max int)
+     CROSS JOIN LATERAL (
+           SELECT event_id, message_id
+             FROM message
+            WHERE state = 'queued' AND due_at <= now() AND address_hash IS NOT NULL
+              AND channel = l.channel AND urgency BETWEEN l.urgency_min AND l.urgency_max
+            ORDER BY urgency, due_at
+            LIMIT l.messages_max
+              FOR UPDATE SKIP LOCKED) AS d
 ), taken AS (
     UPDATE message m
        SET tries = m.tries + 1, due_at = now() + make_interval(secs => %(lease_seconds)s)
@@ -105,9 +109,9 @@ SELECT t.event_id, t.message_id, t.kind, t.channel, t.address, t.user_id, t.lang
     ON t.channel = 'push' AND p.event_id = t.event_id AND p.user_id = t.user_id AND p.address_hash = t.address_hash
  ORDER BY t.urgency, t.created_at
 """
-"""Takes the messages that are due, the most urgent first, each for one try. A message is due again once that try must
-be over, for the process that took it may have died on the way. A message of an older release waits until housekeeping
-has sealed its address: only then can it be seen whether the address wants it."""
+"""Takes the messages that are due, so many of each lane and its most urgent first, each for one try. A message is due
+again once that try must be over, for the process that took it may have died on the way. A message of an older release
+waits until housekeeping has sealed its address: only then can it be seen whether the address wants it."""
 
 
 class EventFacts(NamedTuple):

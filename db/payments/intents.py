@@ -14,21 +14,27 @@ READ_INTENT: Final[LiteralString] = """
 SELECT CASE WHEN state = 'open' AND pays_at <= now() THEN 'captured' ELSE state END,
        state = 'open' AND pays_at > now(),
        CASE WHEN state = 'open' AND pays_at <= now() THEN amount ELSE captured_amount END,
-       currency, refunded_amount
+       currency, refunded_amount, state = 'captured' AND pays_at > now()
   FROM provider_intent
  WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s
 """
-"""One that is to be paid later is paid once its time has come."""
+"""One that is to be paid later is paid once its time has come. The last column: nothing is said of it until then."""
 
 PAY_INTENT: Final[LiteralString] = """
 UPDATE provider_intent
-   SET state = 'captured', captured_amount = %(amount)s
+   SET state = 'captured', captured_amount = %(amount)s, pays_at = NULL
  WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND state = 'open'
 """
 
 PAY_INTENT_LATER: Final[LiteralString] = """
 UPDATE provider_intent
    SET pays_at = now() + make_interval(secs => %(seconds)s)
+ WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND state = 'open'
+"""
+
+PAY_INTENT_SILENTLY: Final[LiteralString] = """
+UPDATE provider_intent
+   SET state = 'captured', captured_amount = %(amount)s, pays_at = now() + make_interval(secs => %(seconds)s)
  WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND state = 'open'
 """
 

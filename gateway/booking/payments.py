@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
 import time
 import uuid
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Final
+from typing import Final, LiteralString
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -23,7 +25,16 @@ from db.sealing.keyring import SealedField, keyring
 from gateway.contract.booking import PaymentStep
 from gateway.wire.addresses import below
 from gateway.wire.problems import ProblemError, invalid
-from payments.notices import Noticed, NoticeError, Posted, read_mollie_notice, read_stripe_notice, read_test_notice
+from payments.notices import (
+    PAID,
+    Noticed,
+    NoticeError,
+    Posted,
+    read_mollie_notice,
+    read_stripe_notice,
+    read_test_notice,
+    test_notice,
+)
 from payments.settings import PaymentSettings, StripeSettings
 
 EVENT_MAX: Final = 2**53
@@ -31,6 +42,10 @@ LISTED_MAX: Final = 20
 NEW_SECONDS_MAX: Final = 5.0
 """A payment that is younger, and that Redis does not know to be open, is not open yet, and Postgres is not asked."""
 OPENED_KEPT_SECONDS: Final = 600
+SLOW_SECONDS: Final = 5
+"""So long a slow bank of the test provider takes, and so long it gives no answer."""
+LATE_SECONDS: Final = 5
+"""So long after its end comes the money that comes too late."""
 _EPOCH: Final = dt.datetime.fromtimestamp(0, dt.UTC)
 
 
@@ -53,6 +68,7 @@ class Payments:
         self._settings = settings
         self._stripe = stripe
         self._secret = secret
+        self._posting: set[asyncio.Task[None]] = set()
         if STRIPE in settings.names:
             # It is large, so that it is loaded now, and not as the first notice comes.
             import_module("stripe")
@@ -143,23 +159,52 @@ class Payments:
         assert provider == TEST
         return read_test_notice(self._secret, posted)
 
-    # -- the fan's side of the built-in test provider
+    # -- the built-in test provider, as the fan's browser and our server meet it
 
-    async def pay_test(self, payment: PaymentSeen, *, amount: int | None = None, in_seconds: int = 0) -> None:
-        """The fan pays with money that is none: at once, or as if a bank took so long."""
-        which = {"event_id": payment.event_id, "payment_id": payment.payment_id}
+    async def pay_test(self, payment: PaymentSeen, way: str) -> None:
+        """The fan pays with money that is none, in one of the ways that a payment may go; an unknown way does nothing.
+        There is news of it afterwards, except where it is ``silent``.
+        """
+        amount = payment.amount
+        notices: tuple[str, ...] = (PAID,)
+        done: LiteralString
+        match way:
+            case "pay":
+                done = intents.PAY_INTENT
+            case "silent":
+                done, notices = intents.PAY_INTENT, ()
+            case "wrong":
+                done, amount = intents.PAY_INTENT, amount + 1
+            case "twice":
+                done, notices = intents.PAY_INTENT, (PAID, PAID)
+            case "out_of_order":
+                done, notices = intents.PAY_INTENT, (PAID, "opened")
+            case "no_answer":
+                done = intents.PAY_INTENT_SILENTLY
+            case "later" | "late":
+                done = intents.PAY_INTENT_LATER
+            case "decline":
+                done, notices = intents.DECLINE_INTENT, ("declined",)
+            case _:
+                return
+        left_seconds = (payment.expires_at - dt.datetime.now(dt.UTC)).total_seconds()
+        seconds = left_seconds + LATE_SECONDS if way == "late" else SLOW_SECONDS
+        which = {"event_id": payment.event_id, "payment_id": payment.payment_id, "amount": amount, "seconds": seconds}
         async with self._engine.begin() as connection:
-            if in_seconds:
-                await connection.exec_driver_sql(intents.PAY_INTENT_LATER, {**which, "seconds": in_seconds})
-            else:
-                paid = payment.amount if amount is None else amount
-                await connection.exec_driver_sql(intents.PAY_INTENT, {**which, "amount": paid})
+            await connection.exec_driver_sql(done, which)
+        posted = [test_notice(self._secret, payment.event_id, payment.payment_id, what) for what in notices]
+        if way == "later":
+            self._posting.add(task := asyncio.get_running_loop().create_task(self._post(posted, SLOW_SECONDS)))
+            task.add_done_callback(self._posting.discard)
+        else:
+            await self._post(posted)
 
-    async def decline_test(self, payment: PaymentSeen) -> None:
-        """The fan's bank declines."""
-        which = {"event_id": payment.event_id, "payment_id": payment.payment_id}
-        async with self._engine.begin() as connection:
-            await connection.exec_driver_sql(intents.DECLINE_INTENT, which)
+    async def _post(self, posted: Sequence[Posted], in_seconds: float = 0) -> None:
+        """Take the test provider's notices. One that is lost with this process is one that a provider never posted."""
+        await asyncio.sleep(in_seconds)
+        for one in posted:
+            with contextlib.suppress(ProblemError):
+                await self.notice(TEST, one)
 
 
 def _opened_secret(sealed: str) -> str:

@@ -83,7 +83,6 @@ from waiting_room.model import RoomCounts
 SHOWN_AFTER_BEGIN: Final = dt.timedelta(hours=12)
 """An event that has begun is still listed for this long."""
 
-TEST_BANK_SECONDS: Final = 5
 PLAIN_WAIT_SECONDS: Final = 10.0
 """A form's answer waits for so long for what comes of it."""
 
@@ -502,18 +501,12 @@ class PagesFromServices:
         payments = self._services.payments
         found = await payments.seen(payment.payment_id)
         assert found is not None
-        if found.provider == TEST and found.can_be_paid:
-            if act == "decline":
-                await payments.decline_test(found)
-            elif act == "later":
-                await payments.pay_test(found, in_seconds=TEST_BANK_SECONDS)
-            elif act == "wrong":
-                await payments.pay_test(found, amount=found.amount + 1)
-            elif act in ("pay", "silent"):
-                await payments.pay_test(found)
-        if act == "there" and found.provider == STRIPE:
+        if act and found.provider == TEST:
+            if found.can_be_paid:
+                await payments.pay_test(found, act)
+        elif act == "there" and found.provider == STRIPE:
             await payments.go_there(found.event_id, payment.payment_id)
-        elif act != "silent":
+        else:
             await payments.hint(found.event_id, payment.payment_id)
 
     async def give_back(self, request: AnyRequest, event_id: int, user_id: int, reservation_id: uuid.UUID) -> None:

@@ -28,7 +28,7 @@ from messages.languages import compiled, read_catalogue
 FOLDER: Final = Path(__file__).resolve().parent / "locales"
 CHOICE_COOKIE: Final = "admitone_language"
 """Holds the tag of the language that a fan chose at the foot of a page."""
-FIRST_PARTS: Final = frozenset({"", "account", "events", "messages", "purchases"})
+FIRST_PARTS: Final = frozenset({"", "account", "events", "messages", "pay", "purchases", "sign-out", "wait"})
 """The first part of the address of every page that is written for fans."""
 
 

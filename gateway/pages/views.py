@@ -553,8 +553,8 @@ class PageData(Protocol):
         """The fan's own payments that banks take days for."""
 
     async def act_on_payment(self, payment: PaymentView, act: str) -> None:
-        """Do what the fan chose: ``pay``, ``decline`` or ``later`` with the test provider, ``there`` to pay on the
-        provider's own page; and look at the payment.
+        """Do what the fan chose: one of the test provider's ways (`gateway.booking.payments.Payments.pay_test`), or
+        ``there`` to pay on the provider's own page; else look at the payment.
         """
 
     async def give_back(

@@ -24,7 +24,10 @@ class MessageSettings(Section, frozen=True, kw_only=True):
         str,
         setting("where links in messages lead, e.g. https://venue.example; empty: ADMITONE_PUBLIC_URL, which is whole"),
     ] = ""
-    at_once_max: Annotated[int, bounded("messages under way at once, a worker process", 1, 200)] = 16
+    at_once_max: Annotated[
+        int,
+        bounded("messages of one channel under way at once, a worker process; and as many that are urgent", 1, 200),
+    ] = 16
     tries_max: Annotated[int, bounded("tries of a message before an operator must look at it", 1, 50)] = 8
     retry_first_seconds: Annotated[
         float, bounded("after a first failed try; three times as long after each further one", 1, 3600)

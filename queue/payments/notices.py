@@ -13,6 +13,7 @@ from db.payments.states import MOLLIE, STRIPE, TEST
 from payments.settings import StripeSettings
 
 TEST_SIGNATURE: Final = "x-test-signature"
+PAID: Final = "paid"
 STRIPE_SIGNATURE: Final = "stripe-signature"
 STRIPE_SECONDS_MAX: Final = 300
 """A notice of Stripe that was signed earlier is not taken: it may be an old one that somebody sends again."""
@@ -52,7 +53,13 @@ def test_signature(secret: str, body: bytes) -> str:
     return hmac.digest(secret.encode(), b"test notice " + body, "sha256").hex()
 
 
-test_signature.__test__ = False  # type: ignore[attr-defined]
+def test_notice(secret: str, event_id: int, payment_id: uuid.UUID, what: str) -> Posted:
+    """A notice that the test provider posts. ``what`` happened is said for people: nobody acts on it."""
+    body = msgspec.json.encode({"eventId": event_id, "paymentId": payment_id, "what": what})
+    return Posted({TEST_SIGNATURE: test_signature(secret, body)}, {}, body)
+
+
+test_signature.__test__ = test_notice.__test__ = False  # type: ignore[attr-defined]
 
 
 def read_test_notice(secret: str, posted: Posted) -> Noticed:

@@ -26,6 +26,8 @@ from payments.provider import (
 )
 
 CONNECT_SECONDS = 3
+ANSWER_SECONDS_MAX = 2
+"""Whoever asks a provider that does not answer is told so after this time."""
 
 _Asked = tuple[LiteralString, dict[str, object]]
 
@@ -104,7 +106,10 @@ class TestProvider:
         row = await self._run(call, sql.READ_INTENT, ask)
         if row is None:
             raise ProviderRefusedError("there is no such payment")
-        state, is_at_bank, amount, currency, refunded = row
+        state, is_at_bank, amount, currency, refunded, is_silent = row
+        if is_silent:
+            await asyncio.sleep(ANSWER_SECONDS_MAX)
+            raise ProviderAwayError(f"no answer in {ANSWER_SECONDS_MAX} s")
         if is_at_bank:
             return Answer(Standing.PROCESSING)
         if state == "captured":

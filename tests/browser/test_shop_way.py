@@ -123,6 +123,58 @@ def test_fans_wait_at_the_shops_own_host_by_its_banner_or_on_our_page(
         context.close()
 
 
+def test_a_fan_leaves_the_line_from_the_banner_once_asked(
+    front: tuple[str, str, int], database_url: str, browser: Browser
+) -> None:
+    url, _, event_id = front
+    looks = Looks(read_at_every_size=True)
+    faults: list[str] = []
+    context = browser.new_context()
+    page = context.new_page()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(f"{url}/{event_id}")
+    page.get_by_role("button", name="Join the line").click()
+    expect(page.get_by_role("status")).to_contain_text("Place 1 in line.")
+    # By the keyboard alone: the safe answer has the focus, and Escape is another no.
+    leave, question = page.get_by_role("button", name="Leave the line"), page.get_by_role("group")
+    leave.focus()
+    page.keyboard.press("Enter")
+    expect(question).to_have_accessible_name("Leave the line? You lose your place for good.")
+    expect(page.get_by_role("button", name="Keep my place")).to_be_focused()
+    looks.look(page, "shop-banner-leave")
+    page.keyboard.press("Escape")
+    expect(question).to_be_hidden()
+    expect(leave).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    expect(question).to_be_hidden()
+    expect(page.get_by_role("status")).to_contain_text("Place 1 in line.")
+    # News of the place, for another fan joins, leaves an open question alone.
+    page.keyboard.press("Enter")
+    other = browser.new_context()
+    second = other.new_page()
+    second.goto(f"{url}/{event_id}")
+    second.get_by_role("button", name="Join the line").click()
+    expect(second.get_by_role("status")).to_contain_text("Place 2 in line.")
+    expect(question).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("You left the line.")
+    expect(page.get_by_role("button", name="Join the line")).to_be_focused()
+    expect(second.get_by_role("status")).to_contain_text("Place 1 in line.", timeout=GO_IN_MS_MAX)
+    # Whoever comes again is the last.
+    page.reload()
+    page.get_by_role("button", name="Join the line").click()
+    expect(page.get_by_role("status")).to_contain_text("Place 2 in line.")
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE room SET rate_per_minute = 6000, revision = revision + 1")
+    expect(page.get_by_role("link", name="Go in now")).to_be_visible(timeout=GO_IN_MS_MAX)
+    expect(question).to_be_hidden()
+    assert (faults, looks.faults) == ([], [])
+    for one in (context, other):
+        one.close()
+
+
 def test_a_fan_waits_and_is_taken_to_the_shop(
     services: Services, database_url: str, browser: Browser, shop: str
 ) -> None:

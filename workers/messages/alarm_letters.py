@@ -13,7 +13,7 @@ from db.messages.queue import NO_EVENT
 from messages.languages import ENGLISH, locale_of
 from messages.letters import Occasion
 from messages.moments import moment_in
-from workers.messages.chat import TEXT_CHARS_MAX, Form
+from workers.messages.chat import Form
 
 SHOWN_MAX: Final = 10
 """Alarms that one message names; of more it says how many."""
@@ -49,7 +49,8 @@ def chat_body(notices: Sequence[Told], console: str, form: Form) -> dict[str, An
     if payload["more"]:
         lines += [payload["more"], ""]
     text = "\n".join(lines)
-    return form.body(text if len(text) <= TEXT_CHARS_MAX else f"{text[:TEXT_CHARS_MAX]}…\n", console)
+    chars_max = form.chars_max - len(console) - len("…\n\n")
+    return form.body(text if len(text) <= chars_max else f"{text[:chars_max]}…\n", console)
 
 
 def _in_order(notices: Sequence[Told]) -> list[Told]:

@@ -10,7 +10,8 @@ import asyncio
 import logging
 import random
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
 import psycopg
@@ -70,15 +71,28 @@ class AlarmSender:
         self._providers: Mapping[MessageChannel, Sequence[Provider]] = providers(settings, base, client)
         self._chat = Chat(settings.alarm.chat_timeout_seconds, public_only=settings.site.production)
         self._connection: Connection | None = None
+        self._asking = asyncio.Lock()
+        """One transaction at a time: turns overlap, and share a connection."""
 
     async def turn(self) -> None:
-        """Send what is due, and note how each try ended. Where Postgres is away, a later turn does."""
+        """Send what is due, and note how each try ended. Where Postgres is away, a later turn does. Another turn may
+        begin meanwhile: a chat that does not answer keeps nobody else's alarm waiting.
+        """
+        messages: list[_Message] = []
+        async with self._asking, self._patient():
+            messages = await self._take(await self._connected())
+        await asyncio.gather(*(self._try(one) for one in messages))
+
+    async def _try(self, message: _Message) -> None:
+        tried = await self._attempt(message)
+        async with self._asking, self._patient():
+            await self._note(await self._connected(), message, tried)
+
+    @asynccontextmanager
+    async def _patient(self) -> AsyncIterator[None]:
+        """Wait for a better time where Postgres is away: what was not noted is sent anew."""
         try:
-            connection = await self._connected()
-            while messages := await self._take(connection):
-                tried = await asyncio.gather(*(self._attempt(one) for one in messages))
-                for message, outcome in zip(messages, tried, strict=True):
-                    await self._note(connection, message, outcome)
+            yield
         except (psycopg.Error, OSError) as error:
             logger.warning("alarms wait: %s", error)
             await self._disconnect()

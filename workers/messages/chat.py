@@ -1,4 +1,6 @@
-"""Posts to the webhook of a chat, in the form that this chat takes (ADR 146): its address says which chat it is."""
+"""Posts to the webhook of a chat, in the form that this chat takes (ADR 146): its address says which chat it is. Where
+each vendor says so stands in docs/alarms.md.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,12 @@ RETRY_AFTER_SECONDS_MAX: Final = 3600
 
 
 TEXT_CHARS_MAX: Final = 4000
-"""Rocket.Chat takes 5,000 unless its operator allows more, and the others more than that."""
+"""Rocket.Chat takes 5,000 unless its operator allows more. Of the others, Discord alone takes fewer."""
+DISCORD_CHARS_MAX: Final = 2000
 _NOTHING: Final = "\u200b"
 """A space without width. It keeps two characters from being read as one sign."""
 _GOOGLE: Final = "chat.googleapis.com"
+_DISCORD: Final = ("discord.com", "discordapp.com")
 _TEAMS: Final = (".logic.azure.com", ".environment.api.powerplatform.com")
 
 
@@ -41,6 +45,11 @@ def _text(text: str, link: str) -> dict[str, Any]:
     return {"text": f"{text}\n{link}"}
 
 
+def _content(text: str, link: str) -> dict[str, Any]:
+    """Discord's own name for a text, of which it is to read no mention."""
+    return {"content": f"{text}\n{link}", "allowed_mentions": {"parse": []}}
+
+
 def _card(text: str, link: str) -> dict[str, Any]:
     """An Adaptive Card, the only thing that Teams' workflows show. Its runs of text know no Markdown."""
     lines = [
@@ -58,26 +67,34 @@ def _card(text: str, link: str) -> dict[str, Any]:
 
 
 class Form(NamedTuple):
-    """How a chat wants to be written to: ``quoted`` what others named, and the body of a text with a link below it."""
+    """How a chat wants to be written to: ``quoted`` what others named, and the body of a text with a link below it,
+    together ``chars_max`` long at most.
+    """
 
     quoted: Callable[[str], str]
     body: Callable[[str, str], dict[str, Any]]
+    chars_max: int = TEXT_CHARS_MAX
 
 
 SLACK: Final = Form(escaped, _text)
 PLAIN: Final = Form(plain, _text)
 TEAMS: Final = Form(plain, _card)
+DISCORD: Final = Form(plain, _content, DISCORD_CHARS_MAX)
+DISCORD_AS_SLACK: Final = Form(escaped, _text, DISCORD_CHARS_MAX)
+"""At the address that ends with ``/slack``, which earlier releases asked for."""
 
 
 def form_of(url: str) -> Form:
-    """The form of the chat at an address: Teams' and Google's by their hosts, Rocket.Chat's by the two parts after
-    ``/hooks/``, and that of Slack for Mattermost, Discord and all others.
+    """The form of the chat at an address: Teams', Google's and Discord's by their hosts, Rocket.Chat's by the two parts
+    after ``/hooks/``, and that of Slack for Mattermost and all others.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
     if host.endswith(_TEAMS):
         return TEAMS
     path = parts.path.strip("/").split("/")
+    if host in _DISCORD:
+        return DISCORD_AS_SLACK if path[-1] == "slack" else DISCORD
     is_rocket = len(path) >= 3 and path[-3] == "hooks"
     return PLAIN if host == _GOOGLE or is_rocket else SLACK
 

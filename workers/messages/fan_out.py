@@ -64,7 +64,7 @@ _FANS: Final = (
     _Walk(sql.TO_BROWSERS, ("after_user", "after"), (-1, ""), PUSH),
     _Walk(sql.TO_CONTACTS, ("after_user", "after"), (-1, ""), SMS),
 )
-"""SMS come last: their providers take ten a second, and mails of the same turn would wait for them."""
+"""SMS come last: their providers take ten a second, so that nobody is told sooner by them."""
 _FOLLOWERS: Final = _Walk(sql.TO_FOLLOWERS, ("after",), (uuid.UUID(int=0),), MAIL)
 
 _Key = tuple[int, MessageKind, str]

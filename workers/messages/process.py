@@ -39,8 +39,12 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS: Final = 3
 RUN_SECONDS_MAX: Final = 20.0
 """A run ends after so long even if more is due: the next one goes on, and a worker that is asked to ends in between."""
+LAST_TRIES_SECONDS_MAX: Final = 15.0
+"""For so long after that what is urgent is still sent, while the tries of the rest end."""
 LOOK_EVERY_SECONDS: Final = 1.0
 ANNOUNCE_EVERY_SECONDS: Final = 30.0
+ALARM_TURNS_AT_ONCE_MAX: Final = 4
+"""An alarm that is due leaves while the last ones wait for a chat that is slow."""
 _SESSION: Final = {
     "timezone": "UTC",
     "statement_timeout": 20_000,
@@ -76,7 +80,7 @@ class Told:
         self._fronts = Fronts(Line(self._line_redis), self._fan_out, tokens, settings.message)
         self._sender: Sender | None = None
         self._alarm_sender: AlarmSender | None = None
-        self._alarming: asyncio.Task[None] | None = None
+        self._alarming: set[asyncio.Task[None]] = set()
         self._bounces = MailboxReader(settings.db.url, settings.mail)
 
     def telling(self) -> None:
@@ -90,23 +94,30 @@ class Told:
             rows = await (await connection.execute(READ_KEYS)).fetchall()
             self._keys.take(tuple(KeyRow._make(row) for row in rows))
             while True:
+                late_seconds = time.monotonic() - until
                 news = await self._fan_out.news(connection)
                 await self._look(connection)
                 alarming = await self._send_alarms(connection)
-                sent = await self._send(connection)
+                sent = await self._send(connection, late_seconds)
+                if self._sender is not None and self._sender.is_busy:
+                    await self._sender.wait()
+                    continue
                 is_busy = news or sent or self._fan_out.is_telling
-                if not (is_busy or alarming) or time.monotonic() > until:
+                if not (is_busy or alarming) or late_seconds > 0:
                     return
                 if alarming and not is_busy:
-                    await asyncio.wait({alarming}, timeout=LOOK_EVERY_SECONDS)
+                    await asyncio.wait(alarming, timeout=LOOK_EVERY_SECONDS)
         except (psycopg.OperationalError, psycopg.InterfaceError, OSError, redis.exceptions.RedisError) as error:
             # The next run tries anew: RQ need not keep a failed job for each second of an outage.
             logger.warning("messages wait: %s", error)
             await self._disconnect()
 
-    async def _send(self, connection: Connection) -> int:
-        """Send what is due; return how many messages there were. Templates, catalogues and providers are only loaded
-        for the first one: most pools send nothing when they start, and their lanes need the processor then.
+    async def _send(self, connection: Connection, late_seconds: float) -> int:
+        """Begin to send what is due; return how many messages there were. Templates, catalogues and providers are only
+        loaded for the first one: most pools send nothing when they start, and their lanes need the processor then.
+
+        Args:
+            late_seconds: for how long the run should have been over.
         """
         if self._sender is None:
             row = await (await connection.execute(ANY_DUE)).fetchone()
@@ -115,19 +126,23 @@ class Told:
             from workers.messages.making import make_sender
 
             self._sender = make_sender(self._settings, self._line_redis, self._keys)
-        return await self._sender.turn(connection)
+        if late_seconds > LAST_TRIES_SECONDS_MAX:
+            await self._sender.note(connection)
+            return 0
+        return await self._sender.turn(connection, urgent_only=late_seconds > 0)
 
-    async def _send_alarms(self, connection: Connection) -> asyncio.Task[None] | None:
-        """Begin to send the alarms that are due, beside the messages to fans; None where nothing is under way."""
-        if self._alarming is None or self._alarming.done():
+    async def _send_alarms(self, connection: Connection) -> set[asyncio.Task[None]]:
+        """Begin to send the alarms that are due, beside the messages to fans; return what is under way."""
+        if len(self._alarming) < ALARM_TURNS_AT_ONCE_MAX:
             row = await (await connection.execute(ANY_ALARM_DUE)).fetchone()
-            if row is None or not row[0]:
-                return None
-            if self._alarm_sender is None:
-                from workers.messages.alarm_sender import AlarmSender
+            if row is not None and row[0]:
+                if self._alarm_sender is None:
+                    from workers.messages.alarm_sender import AlarmSender
 
-                self._alarm_sender = AlarmSender(self._settings, self._line_redis, self._keys)
-            self._alarming = asyncio.create_task(self._alarm_sender.turn())
+                    self._alarm_sender = AlarmSender(self._settings, self._line_redis, self._keys)
+                turn = asyncio.create_task(self._alarm_sender.turn())
+                self._alarming.add(turn)
+                turn.add_done_callback(self._alarming.discard)
         return self._alarming
 
     async def _look(self, connection: Connection) -> None:
@@ -158,9 +173,10 @@ class Told:
         """Close what is open."""
 
         async def end() -> None:
-            if self._alarming is not None:
-                self._alarming.cancel()
-                await asyncio.gather(self._alarming, return_exceptions=True)
+            alarming = list(self._alarming)
+            for turn in alarming:
+                turn.cancel()
+            await asyncio.gather(*alarming, return_exceptions=True)
             if self._alarm_sender is not None:
                 await self._alarm_sender.close()
             if self._sender is not None:

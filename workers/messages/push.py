@@ -66,7 +66,7 @@ class WebPush:
         if letter.preferences:
             pushed |= {"preferences": letter.preferences.removeprefix(self._base + "/"), "choose": letter.choose}
         p256dh, auth = message.keys
-        await self._pace.wait()
+        await self._pace.wait(message.kind.urgency)
         try:
             check_url(message.address, production=self._public_only)
             pusher = WebPusher({"endpoint": message.address, "keys": {"p256dh": p256dh, "auth": auth}})

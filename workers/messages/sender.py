@@ -1,4 +1,8 @@
-"""Sends the messages that are due: a few at once, by the first provider of their channel that takes them."""
+"""Sends the messages that are due: a few at once, by the first provider of their channel that takes them.
+
+A channel has two lanes, one of them for what is urgent. Each has room for so many messages, and is filled anew while
+tries are still under way. So nobody's turn waits for a provider that is slow, or for its pace (ADR 166).
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,15 @@ import datetime as dt
 import logging
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+import psycopg
 
 from db.messages import queue as sql
 from db.messages.addresses import hash_of
-from db.messages.kinds import BULK, PUSH, MessageChannel, MessageKind, MessageState, SuppressionReason
+from db.messages.kinds import BULK, PUSH, SOON, URGENT, MessageChannel, MessageKind, MessageState, SuppressionReason
 from db.messages.queue import Taken, TicketFacts, ticket_facts
 from db.sealing.keyring import SealError
 from messages.letters import Occasion
@@ -27,10 +33,15 @@ from tickets.signed import SignedTicket
 from workers.channels.channel import Connection
 from workers.messages.fan_out import after_hours
 from workers.messages.provider import Failure, Provider, Tried
+from workers.messages.waiting import AtOnce
 
 logger = logging.getLogger(__name__)
 
 LEASE_SECONDS: Final = 120
+LANE_ROOM: Final = 4
+"""A lane has so many times more messages than tries at once: the others wait for their provider's pace."""
+ENDED_ARE_NOTED_EVERY_SECONDS: Final = 0.4
+"""What is due is looked for as often, too. A full lane of mails lasts as long at their provider's pace."""
 RETRY_FACTOR: Final = 3
 JITTER: Final = 0.3
 REST_SECONDS: Final = 20.0
@@ -51,8 +62,27 @@ def _quiet_seconds(message: Taken) -> float:
     return (after_hours(now, message.event.time_zone, *message.quiet) - now).total_seconds()
 
 
+@dataclass(slots=True)
+class _Lane:
+    """The messages of one channel that are urgent, or those that are not."""
+
+    channel: MessageChannel
+    urgencies: tuple[int, int]
+    """The most urgent and the least."""
+    at_once: AtOnce
+    messages_max: int
+    messages: int = 0
+    """So many were taken, and their tries have not ended."""
+    is_cut_short: bool = False
+    """More may be due than there was room for."""
+
+    @property
+    def is_urgent(self) -> bool:
+        return self.urgencies[1] == URGENT
+
+
 class Sender:
-    """Sends messages.
+    """Sends messages, in the running loop in which it is made.
 
     Args:
         providers: of each channel, the first choice first. A channel without one skips its messages.
@@ -73,26 +103,84 @@ class Sender:
         self._providers = providers
         self._writer = Writer(look, links, mail.font)
         self._rests_until: dict[str, float] = {}
+        at_once = settings.at_once_max
+        self._lanes = [
+            _Lane(channel, urgencies, AtOnce(at_once), at_once * LANE_ROOM)
+            for urgencies in ((URGENT, URGENT), (SOON, BULK))
+            for channel in MessageChannel
+        ]
+        self._tries: set[asyncio.Task[None]] = set()
+        self._ended: list[tuple[Taken, dict[str, Any]]] = []
+        """Tries that are not noted yet."""
+        self._is_worth_a_turn = asyncio.Event()
 
-    async def turn(self, connection: Connection) -> int:
-        """Send what is due, a bounded number, and note how each try ended; return how many there were."""
-        messages_max = self._settings.at_once_max * 4
+    async def turn(self, connection: Connection, *, urgent_only: bool = False) -> int:
+        """Note how tries ended, and begin one for each message that is due and has room in its lane; return how many
+        were begun.
+        """
+        await self.note(connection)
+        self._is_worth_a_turn.clear()
+        lanes = [lane for lane in self._lanes if lane.is_urgent or not urgent_only]
+        rooms = [
+            {
+                "channel": lane.channel,
+                "urgency_min": lane.urgencies[0],
+                "urgency_max": lane.urgencies[1],
+                "messages_max": max(lane.messages_max - lane.messages, 0),
+            }
+            for lane in lanes
+        ]
         found = await connection.execute(
-            sql.TAKE, {"messages_max": messages_max, "lease_seconds": LEASE_SECONDS}, prepare=True
+            sql.TAKE, {"lanes": msgspec.json.encode(rooms).decode(), "lease_seconds": LEASE_SECONDS}, prepare=True
         )
         messages = [sql.taken(row) for row in await found.fetchall()]
-        if not messages:
-            return 0
         tickets = await self._tickets(connection, messages)
-        at_once = asyncio.Semaphore(self._settings.at_once_max)
-
-        async def attempt(message: Taken) -> dict[str, Any]:
-            async with at_once:
-                return await self._attempt(message, tickets.get(str(message.message_id), ()))
-
-        rows = await asyncio.gather(*(attempt(message) for message in messages))
-        await self._note(connection, messages, rows)
+        for message in messages:
+            lane = self._lane_of(message)
+            lane.messages += 1
+            task = asyncio.create_task(self._try(lane, message, tickets.get(str(message.message_id), ())))
+            self._tries.add(task)
+            task.add_done_callback(self._tries.discard)
+        for lane in lanes:
+            lane.is_cut_short = lane.messages == lane.messages_max
         return len(messages)
+
+    def _lane_of(self, message: Taken) -> _Lane:
+        is_urgent = message.kind.urgency == URGENT
+        return next(one for one in self._lanes if (one.channel, one.is_urgent) == (message.channel, is_urgent))
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether tries are under way, or have ended and are not noted."""
+        return bool(self._tries or self._ended)
+
+    async def wait(self) -> None:
+        """Return when the next turn has something to do: some tries have ended, or it is time to look."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._is_worth_a_turn.wait(), ENDED_ARE_NOTED_EVERY_SECONDS)
+
+    async def _try(self, lane: _Lane, message: Taken, tickets: Sequence[TicketFacts] | None) -> None:
+        try:
+            async with lane.at_once.one(message.kind.urgency):
+                row = await self._attempt(message, tickets)
+            self._ended.append((message, row))
+        except Exception:
+            # It is due again once its lease has ended.
+            logger.exception("the try of message %s", message.message_id)
+        finally:
+            lane.messages -= 1
+            if not lane.messages and (lane.is_cut_short or not any(one.messages for one in self._lanes)):
+                self._is_worth_a_turn.set()
+
+    async def note(self, connection: Connection) -> None:
+        """Write down how tries ended. Where Postgres is away, a later turn does."""
+        ended, self._ended = self._ended, []
+        if ended:
+            try:
+                await self._write_down(connection, ended)
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                self._ended = ended + self._ended
+                raise
 
     async def _tickets(self, connection: Connection, messages: Sequence[Taken]) -> dict[str, list[TicketFacts] | None]:
         """The tickets of each message that has some; None where no key of this site opens their codes."""
@@ -192,11 +280,12 @@ class Sender:
             "gone": tried is not None and tried.failure is Failure.GONE,
         }
 
-    async def _note(self, connection: Connection, messages: Sequence[Taken], rows: Sequence[dict[str, Any]]) -> None:
-        """Write down how tries ended, and which addresses turned out to be gone, in one transaction."""
+    async def _write_down(self, connection: Connection, ended: Sequence[tuple[Taken, dict[str, Any]]]) -> None:
+        """Write these down, and which addresses turned out to be gone, in one transaction."""
+        rows = msgspec.json.encode([row for _, row in ended]).decode()
         async with connection.transaction():
-            await connection.execute(sql.NOTE, {"rows": msgspec.json.encode(rows).decode()}, prepare=True)
-            for message, row in zip(messages, rows, strict=True):
+            await connection.execute(sql.NOTE, {"rows": rows}, prepare=True)
+            for message, row in ended:
                 if not row["gone"]:
                     continue
                 if message.channel == PUSH:
@@ -209,6 +298,11 @@ class Sender:
                     await connection.execute(sql.SUPPRESS, suppressed, prepare=True)
 
     async def close(self) -> None:
+        """Break off the tries under way, which are made anew, and close what is open."""
+        tries = list(self._tries)
+        for task in tries:
+            task.cancel()
+        await asyncio.gather(*tries, return_exceptions=True)
         for providers in self._providers.values():
             for provider in providers:
                 await provider.close()

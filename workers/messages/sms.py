@@ -46,7 +46,7 @@ class Sms:
         return f"{one.scheme}://{one.host}{port}{one.path}"
 
     async def send(self, message: Taken, letter: Written) -> Tried:
-        await self._pace.wait()
+        await self._pace.wait(message.kind.urgency)
         words = letter.sms
         body: dict[str, Any]
         if self._is_twilio:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import time
 from contextlib import suppress
@@ -19,6 +18,7 @@ from messages.writer import Written
 from workers.messages.pace import Pace
 from workers.messages.provider import Failure, Tried
 from workers.messages.smtp_talk import Talk
+from workers.messages.waiting import AtOnce
 
 ERROR_CHARS_MAX: Final = 300
 IDLE_SECONDS: Final = 5.0
@@ -38,15 +38,15 @@ class Smtp:
         self._dkim = DkimKey.of(settings)
         self._pace = pace
         self._free: list[tuple[float, Talk]] = []
-        self._may_connect = asyncio.Semaphore(settings.connections)
+        self._talks = AtOnce(settings.connections)
 
     async def send(self, message: Taken, letter: Written) -> Tried:
         content = letter.mail(message.address, self._settings.sender, self._sender_name, str(message.message_id))
         if self._dkim is not None:
             content = self._dkim.sign(content)
-        await self._pace.wait()
+        await self._pace.wait(message.kind.urgency)
         try:
-            async with self._may_connect:
+            async with self._talks.one(message.kind.urgency):
                 return await self._hand_over(self._return_path(message), message.address, content)
         except aiosmtplib.SMTPResponseException as error:
             return _refused(error)

@@ -1,5 +1,6 @@
 // @ts-check
-// A banner that a shop puts into its own pages: the fan joins the line there, reads the place, and is told of the turn.
+// A banner that a shop puts into its own pages: the fan joins the line there, reads the place, is told of the turn, and
+// leaves the line again.
 // It works below the path by which the shop's host hands our pages on, because only there a browser sends our cookies.
 // Loaded from our own host it is no more than a link to the waiting page.
 import { count, t } from "./text.js";
@@ -18,6 +19,8 @@ const STYLE = [
   "button, a { font: inherit; color: #1c1b22; background: #fff; border: 0; border-radius: .5rem; padding: .6rem 1rem;",
   "min-height: 44px; box-sizing: border-box; text-decoration: none; cursor: pointer; }",
   "button:focus-visible, a:focus-visible { outline: 3px solid #ffb224; outline-offset: 2px; }",
+  "button.quiet { color: #fff; background: none; border: 1px solid #fff9; }",
+  "[role=group] { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; justify-content: center; }",
   "[hidden] { display: none; }",
 ].join(" ");
 
@@ -52,7 +55,21 @@ class Banner {
     this.button.textContent = t("Join the line");
     this.button.addEventListener("click", () => this.join());
     this.link = document.createElement("a");
-    box.append(this.words, this.button, this.link);
+    this.leaveButton = this.quietButton("", () => this.place.state === "lobby" ? this.leave() : this.question(true));
+    this.asking = document.createElement("div");
+    this.asking.setAttribute("role", "group");
+    this.asking.setAttribute("aria-labelledby", "question");
+    this.asking.hidden = true;
+    const question = document.createElement("p");
+    question.id = "question";
+    question.textContent = t("Leave the line? You lose your place for good.");
+    this.keepButton = this.quietButton(t("Keep my place"), () => this.question(false));
+    const leave = this.quietButton(t("Leave the line"), () => this.leave());
+    this.asking.append(question, this.keepButton, leave);
+    this.asking.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.question(false);
+    });
+    box.append(this.words, this.button, this.link, this.leaveButton, this.asking);
     shadow.append(box);
     document.body.append(this.host);
 
@@ -60,11 +77,27 @@ class Banner {
     else this.show("", { link: t("Join the line") });
   }
 
-  /** @param {string} words @param {{link?: string, joins?: boolean}} [way] what the fan can do: follow a link, or join here */
-  show(words, { link = "", joins = false } = {}) {
+  /** @param {string} words @param {() => void} act */
+  quietButton(words, act) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "quiet";
+    button.textContent = words;
+    button.addEventListener("click", act);
+    return button;
+  }
+
+  /**
+   * @param {string} words
+   * @param {{link?: string, joins?: boolean, leave?: string}} [way] what the fan can do: follow a link, join, or leave here
+   */
+  show(words, { link = "", joins = false, leave = "" } = {}) {
     if (this.words.textContent !== words) this.words.textContent = words;
+    if (!leave) this.asking.hidden = true;
+    this.leaveButton.textContent = leave;
+    this.leaveButton.hidden = !leave || !this.asking.hidden;
     this.button.hidden = !joins;
-    this.link.hidden = !link;
+    this.link.hidden = !link || !this.asking.hidden;
     this.link.textContent = link;
     this.link.href = this.waitingPage;
     this.host.hidden = false;
@@ -104,6 +137,28 @@ class Banner {
     }
   }
 
+  /** Ask whether the fan means it, or go back to the place. @param {boolean} isOpen */
+  question(isOpen) {
+    this.asking.hidden = !isOpen;
+    this.draw({});
+    (isOpen ? this.keepButton : this.leaveButton).focus();
+  }
+
+  async leave() {
+    try {
+      const answer = await fetch(this.queue, { method: "DELETE", headers: { Accept: "application/json" } });
+      // No place to leave is what the fan wanted.
+      if (!answer.ok && answer.status !== 404) throw answer;
+    } catch {
+      return location.assign(this.waitingPage);
+    }
+    const words = this.place.state === "lobby" ? t("You left the lobby.") : t("You left the line.");
+    this.close();
+    this.place = {};
+    this.show(words, { joins: true });
+    this.button.focus();
+  }
+
   /** @param {string} address */
   post(address) {
     return fetch(address, {
@@ -117,8 +172,8 @@ class Banner {
   draw(news) {
     this.place = { ...this.place, ...news };
     const { position, roomState, state = "none" } = this.place;
-    // The waiting page is where a fan leaves the line, is alerted, or takes the place to another device.
-    const toPage = { link: t("Your place in line") };
+    // The waiting page is where a fan is alerted, or takes the place to another device.
+    const toPage = { link: t("Your place in line"), leave: t("Leave the line") };
     if (roomState === "off" || state === "admitted") {
       this.host.hidden = true;
       return this.close();
@@ -126,7 +181,10 @@ class Banner {
     if (state === "called") this.show(t("It’s your turn!"), { link: t("Go in now") });
     else if (state === "closed") this.show(t("The line is closed"));
     else if (state === "lobby") {
-      this.show(t("You are registered. When the sale opens, everyone gets a random place in line."), toPage);
+      this.show(t("You are registered. When the sale opens, everyone gets a random place in line."), {
+        ...toPage,
+        leave: t("Leave the lobby"),
+      });
     } else if (NO_PLACE.includes(state)) {
       this.show(state === "expired" ? t("Your turn has passed") : "", { joins: true });
       return this.close();

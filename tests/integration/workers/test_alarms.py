@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from db.connections.engines import transaction
 from db.events.seed import RoomSeed, seed_demo
 from tests.factories import SECRET
 from tests.providers import Browser, HttpServer, SmtpServer, b64, http_server, smtp_server
+from tests.waiting import await_that
 from waiting_room.line import Slots
 from workers.alarms.watch import Watch
 from workers.messages.process import Told
@@ -179,6 +182,29 @@ def test_an_alarm_comes_by_mail_push_and_chat_once_and_so_does_its_end(
     assert {state for _, state, _ in site.notices()} == {"sent"}
     site.later(3600)
     assert site.look() == 0
+
+
+def test_an_alarm_leaves_while_another_one_waits_for_a_slow_chat(
+    site: Site, smtp: SmtpServer, http: HttpServer
+) -> None:
+    chat = site.receiver(ReceiverChannel.CHAT, f"{http.url}/chat")
+    mail = site.receiver(ReceiverChannel.MAIL, OPS)
+    http.seconds = 5
+    site.run(lambda c: receivers.send_test(c, chat, "Ada"))
+
+    def tell_by_mail() -> float:
+        await_that(lambda: http.asked)
+        site.run(lambda c: receivers.send_test(c, mail, "Ada"))
+        began = time.monotonic()
+        await_that(lambda: smtp.recipients)
+        return time.monotonic() - began
+
+    told = site.told(**by(smtp))
+    with ThreadPoolExecutor(1) as watching:
+        left = watching.submit(tell_by_mail)
+        told.telling()
+    assert left.result() < 2, "the chat takes five seconds"
+    assert [state for _, state, _ in site.notices()] == ["sent", "sent"]
 
 
 def test_a_chat_that_is_away_is_tried_again_and_one_that_is_gone_is_told_no_more(site: Site, http: HttpServer) -> None:

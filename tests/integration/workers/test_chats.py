@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -33,6 +33,23 @@ class _RocketChat(msgspec.Struct, forbid_unknown_fields=True):
     emoji: str = ""
     avatar: str = ""
     channel: str = ""
+
+
+class _Mentions(msgspec.Struct, forbid_unknown_fields=True):
+    parse: tuple[()]
+
+
+class _Discord(msgspec.Struct, forbid_unknown_fields=True):
+    """Discord: "Execute Webhook"; "the message contents (up to 2000 characters)"."""
+
+    content: Annotated[str, msgspec.Meta(max_length=2000)]
+    allowed_mentions: _Mentions
+
+
+class _DiscordAsSlack(msgspec.Struct, forbid_unknown_fields=True):
+    """Discord: "Execute Slack-Compatible Webhook", which makes a message of its own of it."""
+
+    text: Annotated[str, msgspec.Meta(max_length=2000)]
 
 
 class _Run(msgspec.Struct, tag_field="type", tag="TextRun", forbid_unknown_fields=True):
@@ -74,6 +91,8 @@ _TAKEN: dict[str, tuple[type[Any], int, int, Any]] = {
     "https://rocket.venue.example/hooks/65f0/token": (_RocketChat, 5_000, 200, {"success": True}),
     "https://0a.environment.api.powerplatform.com/powerautomate/invoke": (_Teams, 28_000, 202, None),
     "https://hooks.slack.com/services/T0/B0/x": (_Text, 40_000, 200, "ok"),
+    "https://discord.com/api/webhooks/1/token": (_Discord, 16_000, 204, None),
+    "https://discord.com/api/webhooks/1/token/slack": (_DiscordAsSlack, 16_000, 200, "ok"),
     "https://mattermost.venue.example/hooks/key": (_Text, 16_383, 200, "ok"),
 }
 """What each vendor takes and of how many bytes, and what it answers."""
@@ -123,7 +142,11 @@ async def test_each_chat_takes_its_form(url: str, vendor: Vendor, chat: Chat) ->
     vendor.takes = url
     tried = await chat.send(vendor.url, chat_body([TEST] * 30, CONSOLE, form_of(url)))
     assert tried.failure is None, tried.error
-    assert len(vendor.posted) == 1
+    long = Told(Notice.TEST, {"by": "Rock & Roll " * 400})
+    tried = await chat.send(vendor.url, chat_body([long], CONSOLE, form_of(url)))
+    assert tried.failure is None, "it is cut: " + tried.error
+    assert len(vendor.posted) == 2
+    assert CONSOLE in msgspec.json.encode(vendor.posted[1]).decode(), "the link is whole"
 
 
 async def test_teams_shows_text_as_it_stands_and_a_button_to_the_console(vendor: Vendor, chat: Chat) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,8 @@ from messages.links import LinkTokens
 from tests.factories import SECRET
 from tests.integration.db.world import World
 from tests.providers import Browser, HttpServer, SmtpServer, b64, http_server, smtp_server
-from workers.messages import fan_out
+from tests.waiting import await_that
+from workers.messages import fan_out, process
 from workers.messages.process import _SESSION, Told
 from workers.settings import WorkerSettings
 
@@ -300,7 +303,7 @@ def test_statements_find_few_rows_before_a_table_is_known(desk: Desk) -> None:
             " SELECT 1, gen_random_uuid(), 'event_moved', 'mail', 'sealed', '', n, 'en', n::text, '{}', 2, now(), now()"
             "   FROM generate_series(1, 5000) AS n"
         )
-        taken = str(connection.execute("EXPLAIN " + queue.TAKE, {"messages_max": 64, "lease_seconds": 1}).fetchall())
+        taken = str(connection.execute("EXPLAIN " + queue.TAKE, {"lanes": "[]", "lease_seconds": 1}).fetchall())
     assert "Index Scan using ix_message_due" in taken, "it would sort everything that is due"
     ending = str(connection.execute("EXPLAIN " + sql.HOLDS_ENDING, about).fetchall())
     assert ending.count("Index Cond: ((expires_at >= ") == 2, "it would read every open hold"
@@ -741,3 +744,58 @@ def test_what_no_key_opens_is_a_dead_letter_and_keeps_nobody_waiting(desk: Desk,
     rows = desk.db.execute("SELECT user_id, state FROM message ORDER BY user_id").fetchall()
     assert rows == [(FAN, "dead"), (8, "sent"), (9, "dead")]
     assert smtp.recipients == ["eve@example.org"]
+
+
+@pytest.mark.parametrize("run_seconds", [process.RUN_SECONDS_MAX, 0.1])
+def test_what_is_urgent_leaves_within_a_second_of_64_slow_sms(
+    desk: Desk, smtp: SmtpServer, http: HttpServer, monkeypatch: pytest.MonkeyPatch, run_seconds: float
+) -> None:
+    """The SMS of an arena leave at ten a second, and their provider takes five seconds for each. A run whose time is
+    over waits for them, too.
+    """
+    monkeypatch.setattr(process, "RUN_SECONDS_MAX", run_seconds)
+
+    def write(kind: MessageKind, channel: str, *addresses: str) -> None:
+        rows = [
+            queue.message_row(
+                kind,
+                event_id=desk.event_id,
+                channel=channel,
+                address=address,
+                user_id=FAN,
+                language="en",
+                cause="test",
+                payload={"minutes": 5},
+            )
+            for address in addresses
+        ]
+        desk.db.execute(queue.WRITE, queue.rows_of(rows))
+
+    def asked_for(number: str) -> bool:
+        return any(number.encode() in body for *_, body in http.asked)
+
+    def tell_of_turns() -> tuple[float, float, int]:
+        """After how many seconds the mail and the SMS left, and how many SMS of the arena before."""
+        await_that(lambda: len(http.asked) >= 5)
+        write(MessageKind.TURN, "mail", "ada@example.org")
+        write(MessageKind.TURN, "sms", "+4917712345678")
+        began = time.monotonic()
+        await_that(lambda: smtp.recipients == ["ada@example.org"])
+        mail_seconds = time.monotonic() - began
+        await_that(lambda: asked_for("+4917712345678"))
+        seconds, arena = time.monotonic() - began, len(http.asked) - 1
+        http.seconds = 0
+        return mail_seconds, seconds, arena
+
+    http.seconds = 5
+    write(MessageKind.EVENT_CANCELLED, "sms", *(f"+49151000000{number:02}" for number in range(64)))
+    told = desk.told(**by(smtp, ADMITONE_SMS_URL=http.url.replace("://", "://user:token@") + "/sms"))
+    with ThreadPoolExecutor(1) as watching:
+        left = watching.submit(tell_of_turns)
+        told.telling()
+    mail_seconds, sms_seconds, arena = left.result()
+    assert arena < 32, "the arena's SMS were under way"
+    assert mail_seconds < 1
+    assert sms_seconds < 1
+    assert [state for *_, state, _, _ in desk.messages()] == ["sent"] * 66
+    assert len(http.asked) == 65, "each of them left once"

@@ -12,7 +12,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 import gateway
-from gateway.pages.languages import LANGUAGES
+from gateway.pages.languages import FIRST_PARTS, LANGUAGES
 from gateway.pages.look import FOLDER
 from gateway.wire.addresses import OWN_FIRST_PARTS, PublicAddress, below, cookie_path, enter, origin
 from tests.unit.gateway.conftest import app
@@ -21,6 +21,24 @@ __all__ = ["app"]
 
 PACKAGE = Path(gateway.__file__).parent
 SCRIPTS = sorted(path for path in (FOLDER / "static").rglob("*.js") if "vendor" not in path.parts)
+NOT_IN_LANGUAGES = {
+    ".well-known",
+    "alerts.js",
+    "api",
+    "dev",
+    "health",
+    "language",
+    "manifest.webmanifest",
+    "metrics",
+    "ops",
+    "pictures",
+    "scan",
+    "scan-worker.js",
+    "scan.webmanifest",
+    "schema",
+    "static",
+}
+"""Pages of operators and stewards, files, and what programs read."""
 NO_ADDRESSES = {
     ("accounts/issuer.py", "/.well-known/openid-configuration"): "the end of another site's address",
     ("accounts/issuer.py", "/"): "the end of another site's address",
@@ -129,6 +147,12 @@ def test_no_script_begins_an_address_by_itself(file: Path) -> None:
     for before, path in re.findall(r"""(\S*)["`](/[a-z][^"`\s]*)["`]""", code):
         assert path.startswith("/api/") or before.endswith(("below(", "pageAddress(")), f"{file.name}: {path}"
     assert re.findall(r"""\.(?:href|src|action) = ["'`]/""", code) == []
+
+
+def test_every_page_for_fans_has_an_address_in_each_language(app: Litestar) -> None:
+    """A fan whose browser prefers another language than English is sent to such an address."""
+    parts = {route.path.split("/")[1] for route in app.routes if isinstance(route, HTTPRoute)}
+    assert parts - NOT_IN_LANGUAGES == FIRST_PARTS
 
 
 def test_no_path_of_a_site_can_be_mistaken_for_its_own_addresses(app: Litestar) -> None:

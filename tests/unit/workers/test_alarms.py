@@ -22,7 +22,7 @@ from workers.alarms.deciding import CALM_SECONDS_MIN, UNSEEN_SECONDS_MAX, Decisi
 from workers.alarms.sight import LaneReading, Memory, Reading, decode_memory, encode_memory, looks_of
 from workers.alarms.watch import decisions_of, payload_of
 from workers.messages.alarm_letters import SHOWN_MAX, Told, chat_body, occasion_of
-from workers.messages.chat import PLAIN, SLACK, TEAMS, TEXT_CHARS_MAX, Form, form_of
+from workers.messages.chat import DISCORD, DISCORD_AS_SLACK, PLAIN, SLACK, TEAMS, TEXT_CHARS_MAX, Form, escaped, form_of
 
 NOON = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC)
 ABOUT: dict[str, Any] = {"names": ["Gala"], "more": 0, "timeZone": "Europe/Berlin", "eventId": 7}
@@ -30,7 +30,8 @@ CONSOLE = "https://venue.example/ops/alarms"
 CHATS = {
     "https://hooks.slack.com/services/T0/B0/x": SLACK,
     "https://mattermost.venue.example/hooks/key": SLACK,
-    "https://discord.com/api/webhooks/1/token/slack": SLACK,
+    "https://discord.com/api/webhooks/1/token": DISCORD,
+    "https://discord.com/api/webhooks/1/token/slack": DISCORD_AS_SLACK,
     "https://rocket.venue.example/hooks/65f0/token": PLAIN,
     "https://venue.example/rocket/hooks/65f0/token": PLAIN,
     "https://chat.googleapis.com/v1/spaces/A/messages?key=k&token=t": PLAIN,
@@ -300,7 +301,7 @@ def test_nobody_in_a_chat_is_called_by_an_events_name(url: str) -> None:
     text = json.dumps(body, ensure_ascii=False)
     for sign in ("<!channel>", "@here", "](", "<users/"):
         assert sign not in text
-    assert ("&amp; friends" in text) == (CHATS[url] is SLACK), "entities are for chats that read them"
+    assert ("&amp; friends" in text) == (CHATS[url].quoted is escaped), "entities are for chats that read them"
     assert CONSOLE in text
 
 
