@@ -222,8 +222,6 @@ async def reserve(
     )
     verdict = verdict_of(request)
 
-    verdict = verdict_of(request)
-
     async def permit(command_id: uuid.UUID) -> Command:
         # What this asks of Redis leaves together with what the admission asks.
         counting = None if hall.rehearsal_of is not None else services.permits.counting(command, address(request))
