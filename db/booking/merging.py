@@ -64,7 +64,7 @@ UPDATE purchase_detail t
        AS k (event_id bigint, from_user_id bigint, user_id bigint)
  WHERE t.event_id = k.event_id AND t.holder_user_id = ANY (ARRAY[k.from_user_id, k.user_id])
 """
-"""Comes after the purchases: a ticket that one of the two handed to the other is the buyer's again."""
+"""Comes after the purchases: a ticket that one of the two handed to the other is that fan's again who bought it."""
 
 WRITE_MERGED_ISSUES: Final = f"""
 UPDATE ticket_issue t

@@ -57,8 +57,8 @@ def test_all_that_the_other_account_has_is_the_fans(site: Site) -> None:
     assert stays.join(line_id).json["ticketNumber"] > number
     for fan in (goes, stays):
         fan.join(event_id)
-    bought = goes.buy(event_id, [(1, 1, 1), (1, 1, 2)])["purchaseId"]
     held = goes.hold(event_id, [(1, 2, 1)])["reservationId"]
+    bought = goes.buy(event_id, [(1, 1, 1), (1, 1, 2)])["purchaseId"]
     link = goes.get(f"/api/purchases/{bought}/link").json["href"]
     preview = proved(stays, "Ada@example.com").json
     proof = preview.pop("proof")
@@ -81,11 +81,15 @@ def test_all_that_the_other_account_has_is_the_fans(site: Site) -> None:
     assert owners(site, "purchase", event_id) == {stays.user_id}
     assert had(stays) == {bought}
     await_that(lambda: stays.poll(line_id).json["ticketNumber"] == number, MOVED_SECONDS_MAX, what="the better place")
-    assert stays.checkout(event_id, reservation_id=held).result["purchaseId"]
     body = {"eventId": event_id, "bestAvailable": {"ticketTypeId": 1, "quantity": 2}}
     assert stays.post("/api/reserve", body, Prefer="wait=10").code == "limit_exceeded"
+    assert stays.checkout(event_id, reservation_id=held).result["purchaseId"]
     path = re.sub("^https?://[^/]+", "", link)
-    assert "Your tickets" in site.client().get(path).content.decode(), "links that were sent before open them"
+    shown = site.client().get(path)
+    assert (shown.status, "Admit one" in shown.content.decode()) == (200, True), "links that were sent before open them"
+    key = path.partition("?key=")[2]
+    by_key = site.client().get(f"/api/purchases/{bought}", **{"X-Purchase-Key": key})
+    assert by_key.json["userId"] == stays.user_id
     (joined,) = stays.get("/api/account/joins").json["joined"]
     assert (joined["mail"], joined["done"]) == ("ada@example.com", False)
 

@@ -14,6 +14,7 @@ from booking_lane.commands import Command
 from booking_lane.lane_map import Lanes
 from db.booking.merging import EVENTS_OF_MERGING
 from tests.integration.engine.books import Books, bodies, codes
+from tests.integration.engine.test_payments import SEAT_PRICE, Till
 from tests.unit.booking_lane.asks import best, cancel, checkout, leave, merge, reserve, take, wait
 
 STAYS, GOES, FRIEND = 7, 8, 9
@@ -92,6 +93,19 @@ def test_held_seats_beyond_the_limit_go_back(limited: Books, bought_by: int, hel
     free = best(limited.event, FRIEND, 1, 1)
     assert codes(limited.engine().apply([free]), free) == ["ok"]
     assert (1, 3, 1) not in limited.statuses()
+
+
+def test_what_is_being_paid_is_booked_for_the_fan_and_counts(books: Books) -> None:
+    books.event = books.event_new(payments="test", seats_per_fan_max=LIMIT)
+    till = Till(books, books.engine())
+    paying, beyond = [till.hold(fan, *seats(fan, 3)) for fan in (GOES, STAYS)]
+    _, payment = till.check_out(GOES, paying)
+    books.engine().apply([merge(books.event, STAYS, GOES)])
+    assert states(books)[beyond] == "released", "the payment counts first"
+    till.pay(payment, 3 * SEAT_PRICE)
+    till.confirm(payment, paying, *seats(GOES, 3), fan=STAYS)
+    assert (till.row(payment)["state"], till.row(payment)["user_id"]) == ("booked", STAYS)
+    assert of_fans(books, "purchase") == [STAYS]
 
 
 def test_own_holds_stay_where_the_other_has_no_seats(limited: Books) -> None:
