@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from functools import partial
 from typing import Final
 
 from bench import fans
@@ -20,10 +21,19 @@ from bench.stats import Load, percentile
 from booking_lane.commands import command_id_new
 from db.settings import DatabaseSettings
 
-MANY: Final = {"ADMITONE_DB_POOL_MAX": "8", "ADMITONE_DB_READER_POOL_MAX": "8"}
 SEATS: Final = 20_000
 RESERVES_PER_SECOND: Final = 20.0
 READS: Final = {"purchases of a fan": "/api/purchases", "a job that nobody knows": "/api/jobs/{job}"}
+
+
+def _read(gateway: Program, step: str, path: str, token: str, readers: int, seconds: float) -> Load:
+    return closed_loop(
+        [gateway.address],
+        repeat(step, itertools.repeat(request("GET", path, token=token))),
+        connections=readers // len(READS),
+        seconds=seconds,
+        warm_seconds=0.5,
+    )
 
 
 def _turn(gateway: Program, event_id: int, readers: int, seconds: float, pairs: itertools.count[int]) -> Load:
@@ -32,15 +42,7 @@ def _turn(gateway: Program, event_id: int, readers: int, seconds: float, pairs: 
     chosen = itertools.islice(fans.pairs(SEATS), first, None)
     reserves = [fans.reserve(token, event_id, pair) for token, pair in zip(tokens, chosen, strict=False)]
     loads = [
-        Apart(
-            lambda step=step, path=path: closed_loop(
-                [gateway.address],
-                repeat(step, itertools.repeat(request("GET", path.format(job=command_id_new()), token=tokens[0]))),
-                connections=readers // len(READS),
-                seconds=seconds,
-                warm_seconds=0.5,
-            )
-        )
+        Apart(partial(_read, gateway, step, path.format(job=command_id_new()), tokens[0], readers, seconds))
         for step, path in READS.items()
     ]
     loads.append(
@@ -66,7 +68,7 @@ def measure(system: System, *, readers: int, turns: int, seconds: float) -> Part
     with system.connect() as connection:
         event_id = fans.new_event(connection, SEATS)
     system.worker()
-    (many,) = system.gateways(name="many", **MANY)
+    (many,) = system.gateways(name="many", ADMITONE_DB_POOL_MAX="8", ADMITONE_DB_READER_POOL_MAX="8")
     (few,) = system.gateways(name="few")
     found: defaultdict[str, Load] = defaultdict(Load)
     for _ in range(turns):
