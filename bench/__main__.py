@@ -20,6 +20,7 @@ from bench.parts import (
     memory,
     noops,
     overload,
+    pools,
     purchase,
     reads,
     reserve,
@@ -242,6 +243,16 @@ def scale_(
 def scale_news_() -> None:
     """News of batches at 1, 10 and 100 gateways: messages and bytes for a command."""
     _run("scale-news", scale_news.measure)
+
+
+@app.command("pools")
+def pools_(
+    readers: Annotated[int, typer.Option(min=2, help="Who ask again at once.")] = 32,
+    turns: Annotated[int, typer.Option(min=1)] = 4,
+    seconds: Annotated[float, typer.Option(min=1, help="Of each turn.")] = 5.0,
+) -> None:
+    """A gateway with the connections to Postgres that it has by default, beside one with sixteen."""
+    _run("pools", lambda running: pools.measure(running, readers=readers, turns=turns, seconds=seconds))
 
 
 @app.command("overload")

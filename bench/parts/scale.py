@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
@@ -305,7 +305,7 @@ class Simulation:
             called = (await self._gateways[0].line.front(self._event_id)).called
             await meter.step("claims", partial(self._claim, [one.fan for one in called]))
             # Whatever time really went by, the door may call a turn's fans.
-            bucket = {"tokens": CALLS_A_SECOND // TURNS_A_SECOND, "at": NEVER_MS}
+            bucket: Mapping[Any, Any] = {"tokens": CALLS_A_SECOND // TURNS_A_SECOND, "at": NEVER_MS}
             await self._gateways[0].client.hset(room_key(self._event_id, "bucket"), mapping=bucket)
             await meter.step("door", self._tick)
         if second % HEARTBEAT_SECONDS == 0:

@@ -54,8 +54,11 @@ class _PacedLine(Line):
 
     second = 1.0
     """How long the last simulated second took."""
+    ticks = 0
+    """How often a door was ticked, or its deputy asked whether it is."""
 
     async def admit(self, event: int, *, unless_within_ms: int = 0) -> Tick:
+        _PacedLine.ticks += 1
         tick = await super().admit(event, unless_within_ms=round(unless_within_ms * self.second))
         return replace(tick, due_in_ms=math.ceil(tick.due_in_ms / self.second))
 
@@ -99,7 +102,7 @@ def _make_events(system: System, count: int) -> list[int]:
         on_sale_at=now - dt.timedelta(hours=1),
         currency="EUR",
         ticket_types=(TicketTypePlan(ticket_type="Seat", price=1000, rows=1, seats_per_row=10),),
-        room=RoomSeed(rate_per_minute=1, capacity=1),
+        room=RoomSeed(rate_per_minute=0, capacity=1),
     )
     with system.connect() as connection:
         made = [create_event(connection, plan) for _ in range(count)]
@@ -136,7 +139,7 @@ class Simulation:
             turn = turn_now()
             for second in range(WARM_SECONDS):
                 await self._second(Meter(meter.system), second, turn)
-            self.shown.messages = self.shown.message_bytes = 0
+            self.shown.messages = self.shown.message_bytes = _PacedLine.ticks = 0
             for second in range(WARM_SECONDS, WARM_SECONDS + seconds):
                 await self._second(meter, second, turn)
         finally:
@@ -193,7 +196,8 @@ def measure(system: System, *, events: int, gateways: int, fans: int, seconds: i
         kilobytes = (spent.read + spent.sent) / seconds / 1000
         note = f"{spent.scripts / seconds:,.0f} scripts and {kilobytes:,.0f} kB a second"
         if kind == "door":
-            note += f"; {spent.cpu / seconds / events * 1e6:.0f} µs and {spent.scripts / seconds / events:.1f} an event"
+            ticks = _PacedLine.ticks / seconds / events
+            note += f"; {spent.cpu / seconds / events * 1e6:.0f} µs and {ticks:.2f} ticks an event"
         part.add(f"{at}, {kind}", spent.cpu / seconds, "cores", note=note)
     cores = sum(spent.cpu for spent in meter.spent.values()) / seconds
     note = f"{events:,} events with {fans} fans each; {simulation.pairs:,} times an event has fans at a gateway"
