@@ -143,14 +143,15 @@ class Allowances:
         self._client = client
         self._of = name, per_minute, 60
         self._gathering = Gathering[str, Allowance](self._count, _given_up, under_way_max=TRIPS_UNDER_WAY_MAX)
-        self.count = self._gathering.ask
-        """Count a request of this key (for example an address prefix). The answer may be a `redis.RedisError`."""
+
+    def count(self, key: str) -> Awaitable[Allowance]:
+        """Count a request of this key, for example an address prefix."""
+        if is_cluster(self._client):
+            # Each counter may be at another server, and none waits for one that is away.
+            return allow(self._client, self._of[0], key, self._of[1])
+        return self._gathering.ask(key)
 
     def _count(self, keys: Sequence[str]) -> Awaitable[Sequence[Allowance | Exception]]:
-        if is_cluster(self._client):
-            # Each counter may be at another server.
-            name, per_minute, _ = self._of
-            return asyncio.gather(*[allow(self._client, name, key, per_minute) for key in keys], return_exceptions=True)
         named = [allow_key(self._of[0], key) for key in keys]
         return self._allowed(Begun(self._client, "allow", named, (self._of[1], 1)))
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from redis import asyncio as aioredis
 
-from waiting_room.limits import address_prefix, allow
+from waiting_room.limits import Allowances, address_prefix, allow
 
 
 async def older(client: aioredis.Redis, minutes: int) -> None:
@@ -25,6 +27,17 @@ async def test_counts_each_name_and_key_apart(client: aioredis.Redis) -> None:
     assert (await allow(client, "join", "b", 1)).allowed
     assert (await allow(client, "session", "a", 1)).allowed
     assert not (await allow(client, "join", "a", 1)).allowed
+
+
+async def test_requests_of_one_turn_are_counted_by_one_script_each_for_its_own(client: aioredis.Redis) -> None:
+    await allow(client, "join", "a", 2)  # Redis knows the script now
+    before = (await client.info("commandstats"))["cmdstat_evalsha"]["calls"]
+    counting = Allowances(client, "join", 2)
+    answers = await asyncio.gather(*[counting.count(key) for key in ("a", "b", "a", "b", "c")])
+    assert [(one.allowed, one.used) for one in answers] == [(True, 2), (True, 1), (False, 2), (True, 2), (True, 1)]
+    assert answers[2].retry_after_seconds > 0
+    assert (await client.info("commandstats"))["cmdstat_evalsha"]["calls"] == before + 1
+    assert not (await allow(client, "join", "b", 2)).allowed, "the same counters"
 
 
 async def test_last_minute_still_counts_for_the_part_that_overlaps(client: aioredis.Redis) -> None:
