@@ -37,9 +37,7 @@ class UsedTokens:
             CaptchaUnavailable: Redis does not answer.
         """
         try:
-            # As in `Desk._first_request`: without redis-py's own `set`.
-            words = ("SET", _key(identity), command_id, "NX", "GET", "EXAT", expires_at)
-            owner = await self._redis.execute_command(*words, get=True)
+            owner = await self._redis.set(_key(identity), command_id, nx=True, get=True, exat=expires_at)
         except RedisError as error:
             raise CaptchaUnavailable from error
         _is_ours(owner, command_id)
