@@ -169,7 +169,7 @@ class RoomDials:
     network_limits_max: Annotated[
         int,
         Dial(
-            meaning="a network's seats without proofs, in limits (10 or more); 0: holds 2/5 of all, buys 2; 100,000: all",
+            meaning="a network's seats without proofs, in limits (10 or more); 0: holds 2/5, buys 2; 100,000: all",
             unit="limits",
             most=NETWORK_LIMITS_OFF,
             setting_default=0,
