@@ -221,8 +221,6 @@ async def serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> Non
         del scope[_SEND]
     opened = scope.pop(_OPENED, None)
     if opened is None:
-        # uvicorn's send knows the scope: the two would be a circle, which waits for the garbage collector.
-        del scope[_SEND]
         return
     stream, slot, leave = opened
     del opened, app, send
