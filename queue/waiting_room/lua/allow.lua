@@ -22,8 +22,9 @@ elseif at ~= index then
 end
 
 if ARGV[2] == '-1' then
-  if this > 0 then
-    redis.call('HSET', KEYS[1], 'index', string.format('%.0f', index), 'this', this - 1, 'last', last)
+  if this + last > 0 then
+    -- What was counted just before a window's end is given back there: it would count in the next one too.
+    redis.call('HINCRBY', KEYS[1], (this > 0 or at ~= index) and 'this' or 'last', -1)
   end
   return { 1, 0, 0 }
 end
