@@ -96,6 +96,12 @@ class Room:
             older = int(index) - round(seconds / PACE_BUCKET_SECONDS)
             await self.client.hset(self.keys["pace"], str(older % PACE_BUCKETS), f"{older}:{counted}")
 
+    async def next_ms(self) -> None:
+        """Let the millisecond end: by when its fan joined, a place is told from a later one, and lobby from line."""
+        began_ms = (await self.line.counts(self.event)).now_ms
+        while (await self.line.counts(self.event)).now_ms == began_ms:
+            pass
+
     async def lose(self) -> None:
         """Redis loses the room."""
         await self.client.delete(*self.keys.values())
