@@ -25,8 +25,9 @@ local function answer(key)
   end
 
   if gives_back then
-    if this > 0 then
-      redis.call('HSET', key, 'index', string.format('%.0f', index), 'this', this - 1, 'last', last)
+    if this + last > 0 then
+      -- What was counted just before a window's end is given back there: it would count in the next one too.
+      redis.call('HINCRBY', key, (this > 0 or at ~= index) and 'this' or 'last', -1)
     end
     return 1, 0, 0
   end

@@ -21,6 +21,8 @@ from booking_lane.results import (
 from booking_lane.waiters import Waiters
 
 BODY = b'{"status":"succeeded"}'
+AT_ONCE_SECONDS = 5
+"""Half of what the same poll would wait for without a message, so that a busy machine's pause is none."""
 
 
 def outcome(command_id: uuid.UUID) -> Outcome:
@@ -64,7 +66,7 @@ async def test_an_outcome_that_came_before_is_read(waiters: Waiters, client: aio
     command_id = command_id_new()
     await client.set(job_key(command_id), encode_record(record(body=BODY)))
     waiters.on_outcomes((outcome(command_id),))  # to nobody: none has registered yet
-    assert await asyncio.wait_for(poll(waiters, command_id, 10), 0.5) == record(body=BODY)
+    assert await asyncio.wait_for(poll(waiters, command_id, 10), AT_ONCE_SECONDS) == record(body=BODY)
     assert nothing_is_left(waiters)
 
 
@@ -74,7 +76,7 @@ async def test_an_outcome_between_read_and_wait_wakes(waiters: Waiters, client: 
     future = waiters.expect(command_id)
     assert await waiters.read(command_id) == record()
     waiters.on_outcomes((outcome(command_id),))
-    assert await asyncio.wait_for(waiters.wait(future, 10), 0.5) == record(body=BODY)
+    assert await asyncio.wait_for(waiters.wait(future, 10), AT_ONCE_SECONDS) == record(body=BODY)
     waiters.forget(command_id, future)
     assert nothing_is_left(waiters)
 
@@ -85,7 +87,7 @@ async def test_everybody_who_waits_is_woken_at_once(waiters: Waiters) -> None:
     elsewhere = asyncio.create_task(poll(waiters, other, 0.2))
     await asyncio.sleep(0.05)
     waiters.on_outcomes((outcome(command_id),))
-    assert await asyncio.wait_for(asyncio.gather(*polls), 0.5) == [record(body=BODY)] * 3
+    assert await asyncio.wait_for(asyncio.gather(*polls), AT_ONCE_SECONDS) == [record(body=BODY)] * 3
     assert await elsewhere is None
     assert nothing_is_left(waiters)
 
@@ -172,7 +174,7 @@ async def test_a_wait_ends_in_time_without_an_outcome(waiters: Waiters, client: 
     await client.set(job_key(command_id), encode_record(record()))
     begun = asyncio.get_running_loop().time()
     assert await poll(waiters, command_id, 0.2) is None
-    assert 0.15 < asyncio.get_running_loop().time() - begun < 0.6
+    assert 0.2 <= asyncio.get_running_loop().time() - begun < AT_ONCE_SECONDS
     assert nothing_is_left(waiters)
 
 
@@ -185,7 +187,7 @@ async def test_a_client_who_leaves_leaves_nothing_behind(waiters: Waiters) -> No
     with pytest.raises(asyncio.CancelledError):
         await waiting
     waiters.on_outcomes((outcome(command_id),))
-    assert await asyncio.wait_for(stays, 0.5) == record(body=BODY)
+    assert await asyncio.wait_for(stays, AT_ONCE_SECONDS) == record(body=BODY)
     assert nothing_is_left(waiters)
 
 

@@ -19,6 +19,7 @@ from aiohttp import web
 from altcha.v1 import ChallengeOptions, create_challenge, verify_solution
 
 from admitone.crowd import CrowdPlan, CrowdReport, run_crowd
+from tests.waiting import await_that
 
 KEY = "a key of the test"
 SEATS = 4
@@ -351,7 +352,7 @@ async def test_the_time_limit_sends_fans_home(stage: Stage) -> None:
     assert report.outcomes["fan"] == {"unfinished": 3}
 
 
-async def loop_for_a_while(stage: Stage, **whim: float) -> CrowdReport:
+async def loop_until(enough: Callable[[], bool], stage: Stage, **whim: float) -> CrowdReport:
     stop = asyncio.Event()
     plan = CrowdPlan(
         base_url=stage.url,
@@ -362,18 +363,19 @@ async def loop_for_a_while(stage: Stage, **whim: float) -> CrowdReport:
         **whim,  # type: ignore[arg-type]
     )
     crowd = asyncio.create_task(run_crowd(plan, stop=stop, quiet=True))
-    await asyncio.sleep(0.6)
+    await asyncio.to_thread(await_that, enough)
+    await asyncio.sleep(0.1)
     stop.set()
     return await asyncio.wait_for(crowd, 5)
 
 
 async def test_a_crowd_that_loops_has_so_many_fans_about_until_stopped(stage: Stage) -> None:
     stage.streams = [[place(1)]]
-    report = await loop_for_a_while(stage)
+    report = await loop_until(lambda: stage.connections >= 2, stage)
     assert report.outcomes["fan"] == {"unfinished": 2}
 
 
 async def test_a_crowd_that_loops_sends_new_fans_for_those_who_went(stage: Stage) -> None:
-    report = await loop_for_a_while(stage, abandon_after_call=1)
+    report = await loop_until(lambda: stage.connections > 5, stage, abandon_after_call=1)
     assert report.fans > 5
     assert report.outcomes["fan"]["abandoned_call"] > 0

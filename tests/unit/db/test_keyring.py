@@ -19,7 +19,8 @@ def test_a_sealed_text_opens_with_each_key_and_differs_each_time() -> None:
     old = keys(OLD)
     first, second = (old.seal(SealedField.ADDRESS, MAIL) for _ in range(2))
     assert first != second
-    assert "ada" not in first
+    assert "@" not in first
+    assert "example" not in first, "random letters have a shorter part now and then"
     assert keys(NEW, OLD).open(SealedField.ADDRESS, first) == MAIL
     assert first.startswith(old.mark)
     assert not first.startswith(keys(NEW, OLD).mark)

@@ -94,8 +94,8 @@ async def test_who_goes_away_or_waits_too_long_leaves_no_place_taken(monkeypatch
     served = Served(1)
     _, gone = await served.come("now", "gone")
     gone.cancel()
-    await served.come("late")
-    await asyncio.sleep(0.1)
+    (late,) = await served.come("late")
+    await asyncio.wait_for(late, 5)
     assert served.refused == ["late"]
     monkeypatch.undo()
     await served.come("next")

@@ -14,6 +14,7 @@ from waiting_room.model import News, RoomConfig, read_news
 FAST = RoomConfig(rate_per_minute=60_000, capacity=1000)
 """Calls whoever is next at once: a thousand a second."""
 
+END = b"the end of what a test hears"
 PACE_BUCKET_SECONDS = 10
 PACE_BUCKETS = 60
 
@@ -95,6 +96,12 @@ class Room:
             older = int(index) - round(seconds / PACE_BUCKET_SECONDS)
             await self.client.hset(self.keys["pace"], str(older % PACE_BUCKETS), f"{older}:{counted}")
 
+    async def next_ms(self) -> None:
+        """Let the millisecond end: by when its fan joined, a place is told from a later one, and lobby from line."""
+        began_ms = (await self.line.counts(self.event)).now_ms
+        while (await self.line.counts(self.event)).now_ms == began_ms:
+            pass
+
     async def lose(self) -> None:
         """Redis loses the room."""
         await self.client.delete(*self.keys.values())
@@ -108,5 +115,8 @@ class Room:
                 await pubsub.subscribe(channel)
                 await pubsub.get_message(timeout=5)
             yield heard
-            while message := await pubsub.get_message(ignore_subscribe_messages=True, timeout=0.1):
+            # What was published before the end comes before it, however long it takes.
+            await self.client.publish(NEWS_CHANNEL, END)
+            while (message := await pubsub.get_message(timeout=10)) is not None and message["data"] != END:
                 heard.append(read_news(message["data"]))
+            assert message is not None, "the end was not heard"

@@ -15,14 +15,16 @@ from waiting_room.line import Line
 
 async def test_calls_those_in_front_with_a_deadline_and_tells(room: Room) -> None:
     await room.fill(1, 2, 3, capacity=2)
+    before_ms = (await room.line.counts(42)).now_ms
     async with room.news() as news:
         tick = await room.line.admit(42)
+    after_ms = (await room.line.counts(42)).now_ms
     assert (tick.called, tick.ended, tick.more) == (2, 0, False)
     assert await room.states(1, 2, 3) == ["called", "called", "waiting"]
     standing = await room.line.standing(42, 1)
     assert standing.claim_by_ms is not None
-    assert 59_000 < standing.claim_by_ms - standing.now_ms <= 60_000
-    assert standing.claim_by_seconds in (59, 60)
+    assert before_ms + 60_000 <= standing.claim_by_ms <= after_ms + 60_000
+    assert standing.claim_by_seconds == (standing.claim_by_ms - standing.now_ms) // 1000
     assert news[0].called == [(1, standing.claim_by_ms), (2, standing.claim_by_ms)]
     assert len(news) == 1
 
@@ -96,7 +98,7 @@ class TestCapacity:
 
 
 class TestRate:
-    @pytest.mark.parametrize("rate", [0.5, 7.5, 30])
+    @pytest.mark.parametrize("rate", [0.5, 3, 7.5])
     async def test_a_slow_rate_calls_one_a_time(self, room: Room, rate: float) -> None:
         interval_seconds = 60 / rate
         await room.fill(*range(1, 6), rate_per_minute=rate, connected_seconds=3600, claim_window_seconds=3600)
@@ -123,29 +125,33 @@ class TestRate:
         assert (await room.line.admit(42)).called == 10
 
     async def test_admissions_at_once_take_from_the_same_bucket(self, room: Room) -> None:
-        await room.open(rate_per_minute=60)
+        await room.open(rate_per_minute=6)  # the next is let in ten seconds later
         states = [(await room.line.join(42, fan)).state for fan in (1, 2, 3)]
         assert states == ["admitted", "waiting", "waiting"]
 
     async def test_two_loops_at_once_keep_rate_and_capacity(self, room: Room, redis_url: str) -> None:
         rate_a_second, capacity = 60, 100
         await room.fill(*range(1, 251), rate_per_minute=rate_a_second * 60, capacity=capacity)
-        calls: list[tuple[float, int]] = []
+        calls: list[tuple[float, float, int]] = []
 
         async def loop(until: float) -> None:
             async with aioredis.Redis.from_url(redis_url) as own:
                 line = Line(own)
-                while time.monotonic() < until:
+                while (asked_at := time.monotonic()) < until:
                     tick = await line.admit(42)
-                    calls.append((time.monotonic(), tick.called))
+                    calls.append((asked_at, time.monotonic(), tick.called))
 
         begun = time.monotonic()
         await asyncio.gather(*(loop(begun + 0.6) for _ in range(4)))
         elapsed = time.monotonic() - begun
-        total = sum(called for _, called in calls)
+        total = sum(called for _, _, called in calls)
+        # The last tick was at least so long after the first one, however busy the machine is.
+        ticked_seconds = max(asked_at for asked_at, _, _ in calls) - min(heard_at for _, heard_at, _ in calls)
         assert total <= rate_a_second * (1 + elapsed) + 1, "a second's burst, then the rate"
-        assert total >= rate_a_second * (1 + 0.5), "and it is used"
-        await asyncio.gather(*(loop(time.monotonic() + 1.0) for _ in range(4)))
+        assert total >= min(capacity, rate_a_second * (1 + ticked_seconds) - 1), "and it is used"
+        while (await room.line.counts(42)).called < capacity:
+            await asyncio.gather(*(loop(time.monotonic() + 0.2) for _ in range(4)))
+        await asyncio.gather(*(loop(time.monotonic() + 0.2) for _ in range(4)))
         counts = await room.line.counts(42)
         assert counts.called == capacity
         assert counts.waiting == 250 - capacity
@@ -185,7 +191,7 @@ class TestGhosts:
         await room.heard_from(2, 3, 4)
         await room.tick()
         assert await room.states(1, 2) == ["waiting", "called"]
-        await room.pass_time(room.config.absence_seconds - 31)
+        await room.pass_time(room.config.absence_seconds - 36)
         if way == "poll":
             await room.line.standing(42, 1)
         elif way == "heartbeat":

@@ -61,7 +61,7 @@ async def test_the_fans_of_a_dead_gateway_have_the_same_grace_as_any_and_no_more
     dead, other = fan_list(room), fan_list(room)
     await beat(dead, 1, 2)
     await wait(room, 60, (dead, (1, 2)))
-    await room.pass_time(14)
+    await room.pass_time(12)
     assert await beat(other, 2) == [], "the second fan connects elsewhere, while the dead gateway's list stands"
     await room.open(rate_per_minute=60_000, capacity=1)
     await room.tick()

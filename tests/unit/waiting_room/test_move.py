@@ -43,6 +43,7 @@ async def test_what_is_kept_of_the_fan_goes_along(room: Room) -> None:
     await room.fill(1, 2, claim_window_seconds=10)
     await room.called(1)
     await room.pass_time(11)
+    await room.heard_from(1, 2)
     await room.tick()
     missed_before = await words(room, 1)
     assert "missed" in missed_before
@@ -104,6 +105,7 @@ async def test_a_token_that_was_used_moves_nothing_again(room: Room) -> None:
     assert (await room.line.move(42, 8, token)).state == "none", "no clone"
     assert await room.states(1, 8, 9) == ["left", "none", "waiting"]
     # The old session joins anew, at the end, with its old token or without one.
+    await room.next_ms()
     assert (await room.line.join(42, 1, token)).joined == "new"
     assert (await room.line.positions(42, [9, 2, 1])).ranks == [0, 1, 2]
     # Nor does the old token take the old session's new place.

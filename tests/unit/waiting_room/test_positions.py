@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.unit.waiting_room.room import Room
+from tests.unit.waiting_room.room import PACE_BUCKET_SECONDS, Room
 
 
 async def test_ranks_come_in_the_order_asked(room: Room) -> None:
@@ -66,14 +66,23 @@ async def test_counts(room: Room) -> None:
 
 
 async def test_pace_is_measured(room: Room) -> None:
-    await room.fill(*range(1, 21), capacity=6, connected_seconds=3600)
-    await room.pass_time(10)
-    await room.tick()
-    for fan in (1, 2, 3):
-        await room.line.claim(42, fan)
-    await room.pass_time(70)
-    await room.tick()
-    pace = (await room.line.counts(42)).pace
+    looked_in: set[int] = set()
+    pace = None
+    while len(looked_in) != 1:
+        # Where ten seconds end between the last tick and the look, that tick counts too, and all is asked again.
+        await room.lose()
+        await room.fill(*range(1, 21), capacity=6, connected_seconds=3600)
+        await room.pass_time(10)
+        await room.tick()
+        for fan in (1, 2, 3):
+            await room.line.claim(42, fan)
+        await room.pass_time(70)
+        before = await room.line.counts(42)
+        await room.tick()
+        counts = await room.line.counts(42)
+        looked_in = {one.now_ms // (1000 * PACE_BUCKET_SECONDS) for one in (before, counts)}
+        pace = counts.pace
+    assert pace is not None
     assert pace.no_show_rate == 0.5, "three claimed, three missed"
     assert pace.admitted_per_minute == 0, "none in the last minute"
     assert pace.line_per_minute == 36, "six calls in the ten seconds that had a line"

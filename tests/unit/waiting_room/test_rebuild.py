@@ -26,12 +26,19 @@ async def end_window(room: Room) -> None:
 
 
 async def test_the_window_opens_and_ends_by_itself(room: Room) -> None:
-    await rebuild(room, seconds=0.2)
-    assert (await room.line.counts(42)).state == "rebuilding"
+    began_ms = (await room.line.counts(42)).now_ms
+    await rebuild(room, seconds=60)
+    counts = await room.line.counts(42)
+    assert counts.state == "rebuilding"
+    until_ms = int(await room.client.hget(room.keys["config"], "rebuild_until"))
+    assert began_ms + 60_000 <= until_ms <= counts.now_ms + 60_000
     with pytest.raises(Rebuilding):
         await room.line.join(42, 9)
-    await asyncio.sleep(0.25)
-    assert (await room.line.counts(42)).state == "open"
+    await room.client.hset(room.keys["config"], "rebuild_until", counts.now_ms + 100)
+    while (counts := await room.line.counts(42)).state == "rebuilding":  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    assert counts.state == "open"
+    assert counts.now_ms >= int(await room.client.hget(room.keys["config"], "rebuild_until"))
     assert (await room.line.join(42, 9)).joined == "new"
 
 

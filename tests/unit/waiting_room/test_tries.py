@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 
 from redis import asyncio as aioredis
 
-from waiting_room.tries import DELAY_SECONDS_MAX, FIRST_NETWORKS_MAX, FREE_TRIES, forgive, forgive_first, take_try
+from waiting_room.tries import DELAY_SECONDS_MAX, FIRST_NETWORKS_MAX, FREE_TRIES, Try, forgive, forgive_first, take_try
 
 
 async def test_delays_double_and_a_right_try_forgets_them(client: aioredis.Redis) -> None:
-    taken = await asyncio.gather(*(take_try(client, "ada") for _ in range(20)))
+    taken: list[Try] = []
+    began, ended = 0.0, math.inf
+    while ended - began >= 1:
+        # A machine that takes as long as the first delay gives one more try meanwhile, and all is asked again.
+        await client.flushdb()
+        began = time.monotonic()
+        taken = await asyncio.gather(*(take_try(client, "ada") for _ in range(20)))
+        ended = time.monotonic()
     assert sum(one.allowed for one in taken) == FREE_TRIES
     assert {one.retry_after_seconds for one in taken if not one.allowed} == {1}
     (key,) = await client.keys("tries:*")
