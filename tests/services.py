@@ -131,8 +131,11 @@ def start_module(
     return spawn([sys.executable, "-m", module, *arguments], log=log, folder=ROOT, environ=environ)
 
 
-def await_ready(service: Service) -> None:
+def await_ready(service: Service, *, with_lanes: bool = False) -> None:
     """Wait for `GET /health/ready` to find nothing failing but lanes: a test may start gateways without workers.
+
+    Args:
+        with_lanes: a lane that no worker works is waited for too.
 
     Raises:
         AssertionError: the process ended, or was not ready in READY_SECONDS_MAX; with the end of its log.
@@ -148,7 +151,8 @@ def await_ready(service: Service) -> None:
         except urllib.error.HTTPError as error:
             answer = f"{error.code} {error.read(2000).decode(errors='replace')}"
             error.close()
-            if error.code == 503 and all(part.startswith("lane-") for part in json.loads(answer[4:])["failing"]):
+            failing = json.loads(answer[4:])["failing"] if error.code == 503 else [answer]
+            if not with_lanes and all(part.startswith("lane-") for part in failing):
                 return
         except OSError as error:
             answer = str(error)
