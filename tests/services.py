@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import random
@@ -23,6 +24,9 @@ ROOT = Path(__file__).parent.parent
 READY_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 15.0
 PORTS = (18_000, 31_999)
+GIVEN_KEPT = 100
+"""Ports that were given before so many others have their servers long since."""
+_given: list[socket.socket] = []
 
 
 @dataclass
@@ -161,9 +165,25 @@ def await_ready(service: Service, *, with_lanes: bool = False) -> None:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago, and that the kernel gives to nobody who asks for any."""
+    """A TCP port of 127.0.0.1 that was free a moment ago, that the kernel gives to nobody who asks for any, and that
+    this function gives to no other test, in whatever process, before its server can listen there.
+    """
     while True:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            port = random.randint(*PORTS)
-            probe.bind(("127.0.0.1", port))
+        port = random.randint(*PORTS)
+        with contextlib.ExitStack() as probing, contextlib.suppress(OSError):
+            # Servers listen by TCP; a socket of UDP at the same number says that the port was given away.
+            given = probing.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+            given.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+            probing.pop_all()
+            _given.append(given)
+            if len(_given) > GIVEN_KEPT:
+                _given.pop(0).close()
             return port
+
+
+@atexit.register
+def _give_back() -> None:
+    for given in _given:
+        given.close()
