@@ -21,10 +21,15 @@ from tests.client import Fan
 from waiting_room.keys import room_keys
 
 GATEWAYS = 2
-# Nobody listens to the drawn line, which is looked at to the end: no fan may leave it as absent until then.
-ENVIRON = {"ADMITONE_REBUILD_SECONDS": "2", "ADMITONE_ABSENCE_SECONDS": "600"}
+# Nobody listens to the drawn line, which is looked at to the end: until then no fan may be passed over or leave it as
+# absent, or have missed a call.
+ENVIRON = {
+    "ADMITONE_REBUILD_SECONDS": "2",
+    "ADMITONE_CONNECTED_SECONDS": "120",
+    "ADMITONE_ABSENCE_SECONDS": "600",
+}
 FANS = 12
-LOBBY = RoomSeed(rate_per_minute=60_000, capacity=3, lobby_minutes=30)
+LOBBY = RoomSeed(rate_per_minute=60_000, capacity=3, lobby_minutes=30, claim_window_seconds=600)
 SALE_SECONDS = 4
 CLOCK_SECONDS_MAX = 0.1
 """A gateway knows Redis' clock, by which it counts down, to half of a question's way there and back."""
