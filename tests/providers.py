@@ -7,7 +7,6 @@ import base64
 import email
 import email.policy
 import os
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -25,6 +24,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.services import free_port
 
 
 @dataclass
@@ -96,9 +97,7 @@ def smtp_server(folder: Path, *, starttls: bool = True, password: str = "") -> I
     def authenticate(smtp: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         return AuthResult(success=data.password.decode() == password)
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     tls: dict[str, Any] = {"tls_context": context, "require_starttls": True} if starttls else {}
     login: dict[str, Any] = {"authenticator": authenticate, "auth_required": True} if password else {}
     controller = Controller(

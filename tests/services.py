@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import random
@@ -23,6 +24,9 @@ ROOT = Path(__file__).parent.parent
 READY_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 15.0
 PORTS = (18_000, 31_999)
+GIVEN_KEPT = 100
+"""Ports that were given before so many others have their servers long since."""
+_given: list[socket.socket] = []
 
 
 @dataclass
@@ -131,8 +135,11 @@ def start_module(
     return spawn([sys.executable, "-m", module, *arguments], log=log, folder=ROOT, environ=environ)
 
 
-def await_ready(service: Service) -> None:
+def await_ready(service: Service, *, with_lanes: bool = False) -> None:
     """Wait for `GET /health/ready` to find nothing failing but lanes: a test may start gateways without workers.
+
+    Args:
+        with_lanes: a lane that no worker works is waited for too.
 
     Raises:
         AssertionError: the process ended, or was not ready in READY_SECONDS_MAX; with the end of its log.
@@ -148,7 +155,8 @@ def await_ready(service: Service) -> None:
         except urllib.error.HTTPError as error:
             answer = f"{error.code} {error.read(2000).decode(errors='replace')}"
             error.close()
-            if error.code == 503 and all(part.startswith("lane-") for part in json.loads(answer[4:])["failing"]):
+            failing = json.loads(answer[4:])["failing"] if error.code == 503 else [answer]
+            if not with_lanes and all(part.startswith("lane-") for part in failing):
                 return
         except OSError as error:
             answer = str(error)
@@ -157,9 +165,25 @@ def await_ready(service: Service) -> None:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago, and that the kernel gives to nobody who asks for any."""
+    """A TCP port of 127.0.0.1 that was free a moment ago, that the kernel gives to nobody who asks for any, and that
+    this function gives to no other test, in whatever process, before its server can listen there.
+    """
     while True:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            port = random.randint(*PORTS)
-            probe.bind(("127.0.0.1", port))
+        port = random.randint(*PORTS)
+        with contextlib.ExitStack() as probing, contextlib.suppress(OSError):
+            # Servers listen by TCP; a socket of UDP at the same number says that the port was given away.
+            given = probing.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+            given.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+            probing.pop_all()
+            _given.append(given)
+            if len(_given) > GIVEN_KEPT:
+                _given.pop(0).close()
             return port
+
+
+@atexit.register
+def _give_back() -> None:
+    for given in _given:
+        given.close()

@@ -150,7 +150,8 @@ def site(
                 services.worker()
             site.gateways += [_start_gateway(services) for _ in range(getattr(request.module, "GATEWAYS", 1))]
             for gateway in site.gateways:
-                await_ready(gateway)
+                # Without its workers the first test's commands could wait past their deadline.
+                await_ready(gateway, with_lanes=getattr(request.module, "WORKERS", 1) > 0)
             yield site
             if getattr(request.module, "AUDITED", True):
                 grace_seconds = int(further.get("ADMITONE_HOLD_GRACE_SECONDS", "15"))

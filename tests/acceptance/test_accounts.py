@@ -22,44 +22,34 @@ from tests.acceptance.conftest import Site
 from tests.client import Answer, Client, Fan
 from tests.factories import SECRET
 from tests.openid import CLIENT_ID, CLIENT_SECRET, Provider
-from tests.services import free_port
 from tests.waiting import await_that
 
 LINKS: Final = "https://venue.example"
-ISSUER_PORT, CLUB_PORT = free_port(), free_port()
 GATEWAYS = 2
 ENVIRON = {
     "ADMITONE_MESSAGE_LINKS": LINKS,
-    "ADMITONE_OIDC_ISSUER": f"http://127.0.0.1:{ISSUER_PORT}",
     "ADMITONE_OIDC_CLIENT_ID": CLIENT_ID,
     "ADMITONE_OIDC_CLIENT_SECRET": CLIENT_SECRET,
-    "ADMITONE_OIDC_ISSUERS": json.dumps(
-        [
-            {
-                "key": "club",
-                "name": "The Club",
-                "issuer": f"http://127.0.0.1:{CLUB_PORT}",
-                "clientId": CLIENT_ID,
-                "clientSecret": CLIENT_SECRET,
-            }
-        ]
-    ),
 }
+CLUB = {"key": "club", "name": "The Club", "clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET}
 PASSWORD, ANOTHER = "correct horse battery staple", "another horse, another staple"
 SHUT_DOOR: Final = RoomSeed(rate_per_minute=0, capacity=1)
 FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def provider() -> Iterator[Provider]:
-    with Provider(ISSUER_PORT) as provider:
+    """Started before the site, which is told of it."""
+    with Provider() as provider:
+        ENVIRON["ADMITONE_OIDC_ISSUER"] = provider.issuer
         yield provider
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def club() -> Iterator[Provider]:
     """One for all tests: another one at its address would have keys of its own, for which a gateway looks seldom."""
-    with Provider(CLUB_PORT) as club:
+    with Provider() as club:
+        ENVIRON["ADMITONE_OIDC_ISSUERS"] = json.dumps([{**CLUB, "issuer": club.issuer}])
         yield club
 
 

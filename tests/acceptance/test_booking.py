@@ -614,10 +614,17 @@ def test_more_than_the_lanes_take_is_refused_whole(site: Site) -> None:
     gateway = site.services.gateway(ADMITONE_LANE_BUFFER_MAX="1", ADMITONE_BATCHES_UNFINISHED_MAX="1")
     fans = [site.admitted_fan(event_id).at(gateway.url) for _ in range(8)]
     fans[0].hold(event_id, [(1, 5, 10)])
-    with psycopg.connect(site.database_url) as connection:
+    locked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with (
+        psycopg.connect(site.database_url, autocommit=True) as looking,
+        psycopg.connect(site.database_url) as connection,
+    ):
         connection.execute("SELECT 1 FROM ticket WHERE event_id = %s FOR UPDATE", (event_id,))
         with ThreadPoolExecutor(8) as pool:
-            futures = [pool.submit(fan.reserve, event_id, [(1, 1, number)]) for number, fan in enumerate(fans, 1)]
+            futures = [pool.submit(fans[0].reserve, event_id, [(1, 1, 1)])]
+            # The first is under way before the others come: of eight that are read in one turn only one is taken.
+            await_that(lambda: looking.execute(locked).fetchone() != (0,), what="the first waits for the row")
+            futures += [pool.submit(fan.reserve, event_id, [(1, 1, number)]) for number, fan in enumerate(fans[1:], 2)]
             until = time.monotonic() + 5
             while sum(future.done() for future in futures) < 6:
                 assert time.monotonic() < until, "nobody was refused"

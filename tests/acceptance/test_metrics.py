@@ -15,6 +15,7 @@ from tests.acceptance.conftest import Site
 from tests.client import Client
 from tests.promql import PROMETHEUS_OWN, asked, selectors
 from tests.services import await_ready, free_port
+from tests.waiting import await_that
 
 SUFFIXES = {"counter": {"_total"}, "histogram": {"_bucket", "_sum", "_count"}}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "observability.md"
@@ -77,8 +78,9 @@ def test_a_booking_is_counted_where_it_passes(site: Site) -> None:
     assert value(after, "admitone_holds", state="live") == value(before, "admitone_holds", state="live") + 1
     assert value(after, "admitone_ready") == 1
     assert value(after, "admitone_part_up", part="postgres") == 1
-    for queue in ("lane-0", "lane-1", "housekeeping"):
-        assert value(after, "admitone_queue_workers", queue=queue) == 1
+    # Each of a pool's workers starts for itself.
+    queues = ("lane-0", "lane-1", "housekeeping")
+    await_that(lambda: [value(scrape(site), "admitone_queue_workers", queue=queue) for queue in queues] == [1] * 3)
     assert 0 <= value(after, "admitone_cron_beat_age_seconds") < 60
     assert value(after, "admitone_event_loop_lag_seconds_bucket", le="+Inf") > 0
     assert value(after, "admitone_postgres_connections_max", pool="reader") == DatabaseSettings().reader_pool_max

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import Any
 
@@ -349,7 +350,8 @@ def test_answers_are_as_described(site: Site, document: dict[str, Any]) -> None:
     patched = operator.patch(f"/api/ops/rooms/{event_id}", {"capacity": 5})
     check("/api/ops/rooms/{event_id}", "patch", patched)
     check("/api/ops/rooms/{event_id}/log", "get", operator.get(f"/api/ops/rooms/{event_id}/log"))
-    step = {"at": "2027-01-09T09:00:00Z", "ratePerMinute": 200, "paused": False}
+    at = dt.datetime.now(dt.UTC) + dt.timedelta(days=9)
+    step = {"at": at.isoformat(), "ratePerMinute": 200, "paused": False}
     scheduled = operator.post(f"/api/ops/rooms/{event_id}/steps", step)
     check("/api/ops/rooms/{event_id}/steps", "post", scheduled)
     check("/api/ops/rooms/{event_id}/steps", "get", operator.get(f"/api/ops/rooms/{event_id}/steps"))

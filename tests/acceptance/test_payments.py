@@ -27,13 +27,11 @@ from tests.tills.server import serving
 from tests.tills.stripe_server import StripeBooks
 from tests.waiting import await_that
 
-STRIPE_PORT = free_port()
 ENVIRON = {
     "ADMITONE_PAYMENT_PROVIDERS": "test stripe",
     "ADMITONE_COMMAND_DEADLINE_SECONDS": "2",
     "ADMITONE_INVOICE_SELLER": "Kulturhalle GmbH",
     "ADMITONE_INVOICE_SERIES": "V{event}-",
-    "ADMITONE_STRIPE_URL": f"http://127.0.0.1:{STRIPE_PORT}",
     **stripe_server.ENVIRON,
 }
 NOTICES = "/api/payments/test/notices"
@@ -42,9 +40,10 @@ A1, A2, A3, A4 = (1, 1, 1), (1, 1, 2), (1, 1, 3), (1, 1, 4)
 
 @pytest.fixture(scope="module", autouse=True)
 def books() -> Iterator[StripeBooks]:
-    """Stripe's, in its place on this machine."""
-    kept = StripeBooks()
-    with serving(kept, STRIPE_PORT):
+    """Stripe's, in its place on this machine. Started before the site, which is told of it."""
+    kept, port = StripeBooks(), free_port()
+    with serving(kept, port):
+        ENVIRON["ADMITONE_STRIPE_URL"] = f"http://127.0.0.1:{port}"
         yield kept
 
 
@@ -176,16 +175,17 @@ def test_a_declined_payment_fails_and_can_be_tried_again(site: Site, event_id: i
 def test_looks_at_a_paying_job_read_no_postgres_while_redis_knows(site: Site, event_id: int) -> None:
     fan, job = to_pay(site, event_id, A4)
     assert job["payment"]["clientSecret"], "the checkout waited until the fan can pay"
-    with psycopg.connect(site.database_url) as connection:
-        connection.execute("LOCK TABLE payment, payment_job IN ACCESS EXCLUSIVE MODE")
-        assert fan.job(job["jobId"]).json["payment"] == job["payment"]
-        assert fan.job(job["jobId"], wait="0.5").json["payment"] == job["payment"]
     payment_id = uuid.UUID(job["payment"]["href"].rsplit("/", 1)[1])
     with redis.Redis.from_url(site.redis_url) as client:
+        # First of all, while the payment is young: five seconds after the checkout it is not.
         assert client.delete(opened_key(payment_id)) == 1
         assert fan.job(job["jobId"]).json["payment"]["clientSecret"] is None, "a young payment is not open yet"
         assert step(fan, job["jobId"]) == job["payment"], "an older one may have been forgotten, and Postgres says"
         assert client.exists(opened_key(payment_id)) == 1
+    with psycopg.connect(site.database_url) as connection:
+        connection.execute("LOCK TABLE payment, payment_job IN ACCESS EXCLUSIVE MODE")
+        assert fan.job(job["jobId"]).json["payment"] == job["payment"]
+        assert fan.job(job["jobId"], wait="0.5").json["payment"] == job["payment"]
     page(fan, job["payment"]["href"], "pay")
     assert ended(fan, event_id, job["jobId"]).result["totalAmount"] == 4900
 

@@ -252,6 +252,7 @@ def give_one_back(visit: Visit, codes: set[str]) -> None:
     dialog.get_by_role("button", name="Cancel 1 ticket").press("Enter")
     expect(page.locator(".ticket.is-void")).to_contain_text("Cancelled, not valid")
     expect(page.locator(".qr-box")).to_have_count(1)
+    expect(page.locator(".code")).to_have_count(1)
     (left,) = page.locator(".code").all_text_contents()
     assert left in codes
     visit.photograph("9-cancelled")

@@ -21,6 +21,7 @@ from gateway.programme.pictures import picture_forms
 from tests.browser.test_tabs_way import fans_browser, stage
 from tests.browser.words import JOIN
 from tests.services import Services
+from tests.waiting import await_that
 
 pytestmark = pytest.mark.browser
 
@@ -179,7 +180,12 @@ def test_a_closed_page_is_told_by_web_push(services: Services, database_url: str
     registrations: list[dict[str, Any]] = []
     client.on("ServiceWorker.workerRegistrationUpdated", lambda told: registrations.extend(told["registrations"]))
     client.send("ServiceWorker.enable")
-    page.wait_for_timeout(500)
+
+    def are_told() -> bool:
+        page.wait_for_timeout(50)  # in which Playwright hears of them
+        return bool(registrations)
+
+    await_that(are_told, what="the browser tells of the page's worker")
     pushed = {"title": "It’s your turn!", "body": "Nachtflug", "url": f"/events/{event_id}", "tag": "admitone-1"}
     client.send(
         "ServiceWorker.deliverPushMessage",
@@ -221,7 +227,7 @@ def test_a_place_goes_to_another_device_once(services: Services, database_url: s
         page.get_by_text("Continue on another device").click()
         code = page.get_by_role("img", name="QR code with the link of your place")
         expect(code).to_be_visible()
-        assert code.evaluate("(image) => image.naturalWidth") > 0
+        expect(code).not_to_have_js_property("naturalWidth", 0)
         link = page.locator("#handover-link").get_attribute("href")
         assert link is not None
         assert link.startswith(f"{address}#place=")

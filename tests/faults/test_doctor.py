@@ -41,6 +41,7 @@ from db.migrate import migrate
 from tests.client import Fan
 from tests.factories import environ_of, make_event, plan_event, write_hold
 from tests.services import Service, Services
+from tests.waiting import await_that
 from waiting_room.keys import room_key, room_keys
 
 SECRET = "Kq3vT8wZ1nB6yR4mX9cL2jH7dF5gS0pA"
@@ -341,6 +342,8 @@ def test_bookings_and_slots(ground: Ground) -> None:
     assert until is not None
     assert place is not None
     bought = buyer.checkout(ground.event_id, buyer.reserve(ground.event_id, [(1, 3, 1)]).result["reservationId"]).result
+    # The line hears of a purchase a moment after its fan; later than this it would free the slot that is written below.
+    await_that(lambda: buyer.poll(ground.event_id).json["state"] == "done")
 
     # The slot of a fan who has bought, as a worker leaves it that dies between commit and message.
     with ground.asleep("housekeeping"), ground.redis() as client:

