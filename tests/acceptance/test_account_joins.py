@@ -20,13 +20,15 @@ from tests.openid import Provider
 from tests.waiting import await_that
 
 GATEWAYS = 2
-ENVIRON = accounts.ENVIRON
+ENVIRON = dict(accounts.ENVIRON)
 MOVED_SECONDS_MAX = 30
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def provider() -> Iterator[Provider]:
-    with Provider(accounts.ISSUER_PORT) as provider:
+    """Started before the site, which is told of it."""
+    with Provider() as provider:
+        ENVIRON["ADMITONE_OIDC_ISSUER"] = provider.issuer
         yield provider
 
 
