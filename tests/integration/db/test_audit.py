@@ -277,6 +277,13 @@ BREACHES: dict[str, tuple[LiteralString, set[str]]] = {
         "UPDATE ticket SET seats_per_fan_max = 1 WHERE ticket_type_id = 1",
         {"fan_within_type_limit"},
     ),
+    "hold of an account that is joined to another": (
+        """
+        INSERT INTO account (user_id, language, merged_into, merged_at, merge_done_at)
+        VALUES (2, 'en', 3, now(), now());
+        """,
+        {"merged_account_has_nothing"},
+    ),
     "event cancelled without a record": (
         "UPDATE event SET state = 'cancelled'",
         {"cancelled_event_is_recorded"},
