@@ -124,6 +124,8 @@ class Begun:
                 return await self._client.evalsha(self._script.sha, self._keys, *self._keys_and_args)
             return await self._asked
         except NoScriptError:
+            # What was asked has the error, which has this call: with it the three would wait for the garbage collector.
+            self._asked = None
             return await self._client.eval(self._script.text, self._keys, *self._keys_and_args)
 
 
