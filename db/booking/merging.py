@@ -58,8 +58,7 @@ WRITE_MERGED_TICKETS: Final = """
 UPDATE purchase_detail t
    SET holder_user_id = nullif(k.user_id, (SELECT p.user_id
                                              FROM purchase p
-                                            WHERE p.purchase_id = t.purchase_id AND p.event_id = t.event_id
-                                                  /* of one event: AND p.event_id = @ */))
+                                            WHERE p.purchase_id = t.purchase_id AND p.event_id = t.event_id))
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, from_user_id bigint, user_id bigint)
  WHERE t.event_id = k.event_id AND t.holder_user_id = ANY (ARRAY[k.from_user_id, k.user_id])
