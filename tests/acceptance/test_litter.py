@@ -59,7 +59,7 @@ def test_calls_leave_nothing(site: Site, gateway: Client) -> None:
         after("reserve without a pass")
         fan.leave(event_id)
         after("leave")
-        for path in (f"/api/events/{event_id}", f"/api/events/{event_id}/seats", f"/e/{event_id}", "/api/nothing"):
+        for path in (f"/api/events/{event_id}", f"/api/events/{event_id}/seats", f"/events/{event_id}", "/api/nothing"):
             fan.get(path)
             after(path)
 
