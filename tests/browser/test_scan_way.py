@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 import segno
-from playwright.sync_api import Page, Playwright, expect
+from playwright.sync_api import APIResponse, Browser, Page, Playwright, Route, expect
 
 from db.audit.invariants import audit
 from db.events.seed import seed_demo
@@ -78,6 +79,31 @@ def type_in(page: Page, ticket: str) -> None:
     """Type a ticket as a reader does that is a keyboard."""
     page.get_by_label("Ticket code", exact=True).fill(ticket)
     page.keyboard.press("Enter")
+
+
+def test_a_refusal_from_before_the_sign_in_does_not_undo_it(browser: Browser, site: tuple[Service, int]) -> None:
+    """The page asks twice who is signed in, and the second refusal comes late."""
+    gateway, _ = site
+    page = browser.new_page(locale="en-GB")
+    held: list[Route] = []
+    answers: list[APIResponse] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == "GET" and not held:
+            held.append(route)
+            answers.append(route.fetch())
+        else:
+            route.fallback()
+
+    page.route("**/api/ops/session", hold)
+    open_gate(page, gateway)
+    (refused,) = answers
+    assert refused.status == HTTPStatus.UNAUTHORIZED
+    with page.expect_response(lambda answer: answer.url.endswith("/session") and answer.ok):
+        held[0].fulfill(response=refused)
+    expect(page.locator("#gate")).to_be_visible()
+    expect(page.get_by_label("Password")).to_be_hidden()
+    page.close()
 
 
 def test_a_ticket_before_the_camera_lets_one_person_in(

@@ -30,7 +30,7 @@ PAGES = (
     ("/ops/events/{event}/allotments", ["allotments.js"], 19_500),
     ("/ops/events/{event}/vouchers", ["vouchers.js"], 22_000),
     ("/ops/events/{event}/orders", ["orders.js"], 22_000),
-    ("/ops/account", ["account.js"], 19_500),
+    ("/ops/account", ["account.js"], 19_600),
     ("/ops/desk", ["desk.js"], 19_000),
     ("/ops/networks", ["networks.js"], 21_000),
     ("/ops/lanes", ["lanes.js"], 19_500),
