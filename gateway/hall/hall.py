@@ -346,11 +346,7 @@ class Hall:
         Raises:
             UnknownEventError: there is no such event.
         """
-        await begin_snapshot(connection)
-        row = await hall_row(connection, self.event_id)
-        if row is None:
-            raise UnknownEventError(self.event_id)
-        await self._load(connection, row, may_be_old=False)
+        await self._load(connection, await self._row(connection), may_be_old=False)
 
     async def load_old(self, connection: AsyncConnection, version_min: int) -> bool:
         """As `load`, from a replica that may be a little behind. Where the replica has not reached ``version_min`` or
@@ -366,15 +362,19 @@ class Hall:
         Raises:
             UnknownEventError: there is no such event.
         """
-        await begin_snapshot(connection)
-        row = await hall_row(connection, self.event_id)
-        if row is None:
-            raise UnknownEventError(self.event_id)
+        row = await self._row(connection)
         self.rehearsal_of = row.rehearsal_of
         self.event = event_answer(row.facts)
         counts = await ticket_type_counts(connection, self.event_id)
         self.tickets = {count.ticket_type_id: ticket_answer(count) for count in counts}
         return True
+
+    async def _row(self, connection: AsyncConnection) -> HallRow:
+        await begin_snapshot(connection)
+        row = await hall_row(connection, self.event_id)
+        if row is None:
+            raise UnknownEventError(self.event_id)
+        return row
 
     async def _load(self, connection: AsyncConnection, row: HallRow, *, may_be_old: bool) -> bool:
         counts = await ticket_type_counts(connection, self.event_id)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from db.events.seed import RoomSeed, seed_demo
 from messages.links import LinkTokens
@@ -17,6 +17,16 @@ from tests.client import Client
 from tests.services import Services
 
 pytestmark = pytest.mark.browser
+
+
+def _with_a_passkey(page: Page) -> Locator:
+    """The part of the account's page about passkeys, to which one was added."""
+    part = page.locator("#passkey-part")
+    part.get_by_label("What this device is called").fill("Telephone")
+    part.get_by_label("The password that you have now").fill(PASSWORD)
+    part.get_by_role("button", name="Add a passkey").click()
+    expect(page.locator("#passkeys li")).to_contain_text("Telephone")
+    return part
 
 
 def _with_a_password(services: Services, context: BrowserContext, url: str) -> Page:
@@ -64,11 +74,7 @@ def test_the_last_way_in_is_not_taken_away_by_the_page(services: Services, datab
     url = services.gateway().url.replace("127.0.0.1", "localhost")
     context = browser.new_context(locale="en-GB")
     page = _with_a_password(services, context, url)
-    part = page.locator("#passkey-part")
-    part.get_by_label("What this device is called").fill("Telephone")
-    part.get_by_label("The password that you have now").fill(PASSWORD)
-    part.get_by_role("button", name="Add a passkey").click()
-    expect(page.locator("#passkeys li")).to_contain_text("Telephone")
+    part = _with_a_passkey(page)
     # So is an account that was made by an issuer which the site does not name any more.
     with psycopg.connect(database_url, autocommit=True) as connection:
         kept = connection.execute("SELECT mail, address_hash, password_hash FROM account").fetchone()
@@ -138,11 +144,7 @@ def test_a_passkey_proves_the_other_account(services: Services, browser: Browser
     url = services.gateway().url.replace("127.0.0.1", "localhost")
     context = browser.new_context(locale="en-GB")
     page = _with_a_password(services, context, url)
-    part = page.locator("#passkey-part")
-    part.get_by_label("What this device is called").fill("Telephone")
-    part.get_by_label("The password that you have now").fill(PASSWORD)
-    part.get_by_role("button", name="Add a passkey").click()
-    expect(page.locator("#passkeys li")).to_contain_text("Telephone")
+    _with_a_passkey(page)
     page.get_by_role("button", name="With a passkey of the other account").click()
     expect(page.locator("#passkey-message")).to_have_text("This passkey is one of this account.")
     links = LinkTokens(services.environ["ADMITONE_SECRET"])
