@@ -32,11 +32,14 @@ export function showAllowed(eventId = eventInView) {
 export async function readOperator() {
   const before = signIns;
   /** @type {OperatorName} */
-  const found = await call("GET", "/api/ops/session", { patience: 5 }).catch((error) => {
+  let found;
+  try {
+    found = await call("GET", "/api/ops/session", { patience: 5 });
+  } catch (error) {
     // A page asks more than once, and somebody may sign in before the last refusal comes.
     if (before !== signIns) return readOperator();
     throw error;
-  });
+  }
   operator = found;
   showAllowed();
   if (found.secondFactorNeeded && location.pathname !== below("/ops/account")) location.assign(below("/ops/account"));
