@@ -66,10 +66,12 @@ class SmallReads:
         return sum(one.tasks > 0 for one in self._kept), len(self._kept)
 
     async def close(self) -> None:
+        """Close the connections, each once those have read who wait for it."""
         for kept in self._kept:
-            if kept.connection is not None:
-                await kept.connection.close()
-                kept.connection = None
+            async with kept.turn:
+                if kept.connection is not None:
+                    await kept.connection.close()
+                    kept.connection = None
 
 
 async def _take_turn(turn: asyncio.Lock) -> None:

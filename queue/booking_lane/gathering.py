@@ -35,6 +35,7 @@ class GatheringRedis(redis.asyncio.Redis):
         self.gathering: Gathering[_Call, Any] = Gathering(self.ask_all, _given_up, under_way_max=TRIPS_UNDER_WAY_MAX)
         self._pipelined: Pipelined | None = None
         self._opening = asyncio.Lock()
+        self._closed_times = 0
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         return await self.gathering.ask((args, options))
@@ -64,12 +65,18 @@ class GatheringRedis(redis.asyncio.Redis):
     async def _open(self) -> Pipelined:
         async with self._opening:
             if self._pipelined is None or self._pipelined.is_closed:
+                closed_times = self._closed_times
                 try:
-                    self._pipelined = await Pipelined.open(self.connection_pool.make_connection)
+                    opened = await Pipelined.open(self.connection_pool.make_connection)
                 except RuntimeError as error:
                     # uvloop raises RuntimeError for a connection that was just closed, where asyncio's own loop raises
                     # OSError.
                     raise redis.ConnectionError(str(error)) from error
+                if closed_times != self._closed_times:
+                    # Nobody would close it any more.
+                    opened.close()
+                    raise redis.ConnectionError("closed before it was open")
+                self._pipelined = opened
             return self._pipelined
 
     def _answer(self, name: str, options: dict[str, Any], reply: Any) -> Any:
@@ -87,6 +94,7 @@ class GatheringRedis(redis.asyncio.Redis):
         return super().pipeline(True, shard_hint) if transaction else _Together(self)
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        self._closed_times += 1
         if self._pipelined is not None:
             self._pipelined.close()
         await super().aclose(close_connection_pool)

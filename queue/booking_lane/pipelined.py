@@ -90,7 +90,12 @@ class Pipelined(asyncio.Protocol):
             redis.RedisError: Redis does not answer, or does not let us in.
         """
         connection = make_connection()
-        await connection.connect()
+        try:
+            await connection.connect()
+        except BaseException:
+            # redis-py leaves it open where it is cancelled between two words of its greeting.
+            await connection.disconnect(nowait=True)
+            raise
         return cls(connection, connection.socket_timeout)
 
     @property

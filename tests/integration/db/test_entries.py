@@ -23,6 +23,7 @@ from db.entries.reading import FIRST, entry_conflicts, entry_counts, valid_ticke
 from db.entries.used import LOCK_TICKETS, READ_USED
 from db.events.seed import RoomSeed, seed_demo
 from tests.databases import as_gateway
+from tests.ending import dispose
 from tests.integration.db.world import World
 
 SCANNERS = 8
@@ -39,7 +40,7 @@ def world(database_url: str) -> Iterator[World]:
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(database_url, SCANNERS, "admitone-test")
     yield engine
-    await engine.dispose()
+    await dispose(engine)
 
 
 def sold(world: World, *seats: tuple[int, int, int], fan: int = 1) -> list[TicketKey]:

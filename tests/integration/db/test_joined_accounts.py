@@ -13,6 +13,7 @@ from db.accounts.accounts import earlier_of, find_by_mail, keep_identity, keep_p
 from db.accounts.merging import AlreadyMergedError, merge, merged_into
 from db.accounts.sessions import JoinedAccountError, begin_session, sessions_of
 from db.connections.engines import create_engine
+from tests.ending import dispose
 
 ISSUER = "https://issuer.example"
 HASH = "an Argon2id hash"
@@ -22,7 +23,7 @@ HASH = "an Argon2id hash"
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(database_url, pool_max=4)
     yield engine
-    await engine.dispose()
+    await dispose(engine)
 
 
 async def by_mail(engine: AsyncEngine, mail: str) -> int:

@@ -13,6 +13,7 @@ from db.events.seed import RoomSeed, seed_demo
 from gateway.identity.wrong_codes import FAN_WRONG_PER_MINUTE
 from gateway.line.codes import REDEEMING_MAX, AccessCodes
 from gateway.wire.problems import ProblemError
+from tests.ending import dispose
 
 FAN = 4 * 10**15
 PREFIX = "127.0.0.0/24"
@@ -48,6 +49,6 @@ async def test_guesses_made_at_once_are_bounded_as_those_one_by_one(database_url
         await elsewhere.rollback()
         told = await asyncio.gather(*made)
         await client.connection_pool.disconnect()
-    await engine.dispose()
+    await dispose(engine)
     assert told.count("code_unknown") == FAN_WRONG_PER_MINUTE
     assert told[-1] == "too_many_codes", "the right one was one guess too many"

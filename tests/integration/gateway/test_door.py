@@ -20,6 +20,7 @@ from gateway.line import door as door_module
 from gateway.line.door import TICK_SECONDS, UNTICKED_SECONDS, Door
 from gateway.line.draws import Draws
 from gateway.line.registry import RoomRegistry
+from tests.ending import dispose
 from waiting_room.line import Line
 from waiting_room.model import Tick
 from waiting_room.settings import LineSettings
@@ -103,7 +104,7 @@ async def two(
     yield both
     for gateway in both:
         await gateway.die()
-    await engine.dispose()
+    await dispose(engine)
 
 
 async def test_each_room_has_one_ticker(two: tuple[Gateway, Gateway]) -> None:

@@ -19,6 +19,7 @@ from admitone.draw import verify
 from db.connections.engines import create_engine
 from db.rooms.states import RoomState
 from gateway.line.draws import PLACED_AT_ONCE, Draws
+from tests.ending import dispose
 from tests.integration.db.test_draws import begin_sale, event
 from waiting_room import operations
 from waiting_room.line import Line
@@ -81,7 +82,7 @@ async def lobby(database_url: str, redis_url: str) -> AsyncIterator[Lobby]:
     engine = create_engine(database_url, pool_max=4)
     async with aioredis.Redis.from_url(redis_url, socket_timeout=60) as client:
         yield Lobby(database_url, redis_url, engine, client)
-    await engine.dispose()
+    await dispose(engine)
 
 
 class Dying(Line):

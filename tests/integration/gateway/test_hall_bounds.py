@@ -12,6 +12,7 @@ from db.connections.engines import create_engine
 from gateway.hall.halls import Halls
 from gateway.hall.settings import HallSettings
 from gateway.wire.stream import Stream
+from tests.ending import dispose
 from tests.factories import HALL, make_event
 
 SEATS = sum(one.quantity for one in HALL)
@@ -30,7 +31,7 @@ class Silent:
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(database_url, 2)
     yield engine
-    await engine.dispose()
+    await dispose(engine)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from gateway.hall.settings import HallSettings
 from gateway.process import hall_news as hall_news_module
 from gateway.process.hall_news import HallNews
 from gateway.process.news import News, Topic
+from tests.ending import dispose
 from tests.factories import make_event, set_seats
 
 
@@ -78,7 +79,7 @@ async def site(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatc
         with suppress(asyncio.CancelledError):
             await task
     await reads.close()
-    await engine.dispose()
+    await dispose(engine)
 
 
 async def await_true(what: str, check: Callable[[], bool]) -> None:

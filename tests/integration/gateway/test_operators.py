@@ -14,6 +14,7 @@ from db.operators.sessions import begin_session, end_session
 from gateway.identity.operators import AHEAD_SECONDS, BELIEVED_SECONDS, OperatorSessions
 from gateway.identity.sessions import Session
 from gateway.wire.problems import ProblemError
+from tests.ending import dispose
 
 SESSION = Session(0, "operator", "the session of doris", "doris")
 
@@ -56,4 +57,4 @@ async def test_a_session_is_asked_for_once_and_ahead(database_url: str) -> None:
     now += BELIEVED_SECONDS + 0.01
     with pytest.raises(ProblemError):
         await sessions.confirmed(SESSION)
-    await engine.dispose()
+    await dispose(engine)

@@ -22,6 +22,7 @@ from gateway.hall import halls as halls_module
 from gateway.hall.hall import Hall
 from gateway.hall.halls import Halls
 from gateway.wire.stream import Stream
+from tests.ending import dispose
 from tests.factories import make_event, set_seats
 
 FAN = 7
@@ -81,7 +82,7 @@ async def site(database_url: str) -> AsyncIterator[Site]:
         reads = SmallReads(database_url, "admitone-test")
         yield Site(Halls(engine), make_event(connection), connection, reads)
     await reads.close()
-    await engine.dispose()
+    await dispose(engine)
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ from db.migrate import migrate
 from db.settings import DatabaseSettings
 from gateway.hall.halls import Halls
 from tests.client import Fan
+from tests.ending import dispose
 from tests.factories import environ_of, make_event, set_seats
 from tests.faults.postgres import FaultyPostgres, Standby
 from tests.faults.proxy import Proxy
@@ -96,7 +97,7 @@ async def reading(settings: DatabaseSettings) -> AsyncIterator[OldReads]:
     with contextlib.suppress(asyncio.CancelledError):
         await keeper
     await reads.close()
-    await engine.dispose()
+    await dispose(engine)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -15,6 +15,7 @@ from gateway.line.counts import Counts
 from gateway.line.door import Door
 from gateway.line.draws import Draws
 from gateway.line.registry import RoomRegistry
+from tests.ending import dispose
 from waiting_room.line import Line
 from waiting_room.model import News
 from waiting_room.settings import LineSettings
@@ -47,7 +48,7 @@ async def test_a_change_made_while_rooms_are_read_is_not_undone(database_url: st
         assert rooms.rows[steered].message == "Doors at eight"
         await rooms.refresh()
         assert rooms.revisions() == {steered: 2, read_first: 2}
-    await engine.dispose()
+    await dispose(engine)
 
 
 async def test_news_of_a_room_renews_its_row_and_its_counts_without_any_stream(
@@ -82,7 +83,7 @@ async def test_news_of_a_room_renews_its_row_and_its_counts_without_any_stream(
         async with asyncio.timeout(5):
             while rooms.rows[event_id].message != "Rain":  # noqa: ASYNC110 - a registry has no event for it
                 await asyncio.sleep(0.01)
-    await engine.dispose()
+    await dispose(engine)
 
 
 async def test_one_room_in_trouble_takes_no_other_rooms_turn(database_url: str, redis_url: str) -> None:
@@ -109,4 +110,4 @@ async def test_one_room_in_trouble_takes_no_other_rooms_turn(database_url: str, 
         ticking.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await ticking
-    await engine.dispose()
+    await dispose(engine)

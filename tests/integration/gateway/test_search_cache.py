@@ -17,6 +17,7 @@ from gateway.search.cached import CachedCatalogue
 from gateway.search.catalogue import Hits, Search, Sort
 from gateway.search.postgres import PostgresCatalogue
 from gateway.search.settings import SearchSettings
+from tests.ending import dispose
 from tests.factories import make_event
 
 ASK = Search(wanted=Wanted(text="nachtflug"), sort=Sort.RELEVANCE, limit=5, now=dt.datetime.now(dt.UTC), facets=True)
@@ -44,7 +45,7 @@ async def client(redis_url: str) -> AsyncIterator[redis.asyncio.Redis]:
 async def catalogue(database_url: str) -> AsyncIterator[Counting]:
     engine = create_engine(database_url, pool_max=2)
     yield Counting(OldReads(engine))
-    await engine.dispose()
+    await dispose(engine)
 
 
 async def test_five_thousand_equal_searches_of_two_processes_are_one_run(

@@ -26,6 +26,7 @@ from gateway.search.held import HeldCatalogue
 from gateway.search.memory import CHANGES_MAX, MemoryCatalogue
 from gateway.search.postgres import PostgresCatalogue
 from gateway.search.settings import SearchSettings
+from tests.ending import dispose
 from tests.factories import OFF, make_event, one_type, plan_event
 from tests.relevance.corpus import NOW
 from tests.relevance.loading import load
@@ -45,7 +46,7 @@ class Counting(PostgresCatalogue):
 async def reads(database_url: str) -> AsyncIterator[OldReads]:
     engine = create_engine(database_url, pool_max=2)
     yield OldReads(engine)
-    await engine.dispose()
+    await dispose(engine)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import redis
@@ -103,3 +103,27 @@ async def test_redis_away_is_told_to_everybody() -> None:
     answers = await asyncio.gather(*[away.get("key") for _ in range(3)], return_exceptions=True)
     assert [isinstance(answer, redis.ConnectionError) for answer in answers] == [True] * 3
     await away.aclose()
+
+
+async def test_a_client_that_is_closed_while_it_connects_leaves_nothing_open(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = async_client(redis_url)
+    assert isinstance(client, GatheringRedis)
+    make: Callable[[], aioredis.Connection] = client.connection_pool.make_connection
+    made: list[aioredis.Connection] = []
+
+    def note() -> aioredis.Connection:
+        made.append(make())
+        return made[-1]
+
+    monkeypatch.setattr(client.connection_pool, "make_connection", note)
+    asked = asyncio.ensure_future(client.echo("late"))
+    while not made:  # noqa: ASYNC110 - it takes some turns of the loop, and Redis' greeting some more
+        await asyncio.sleep(0)
+    await client.aclose()
+    with pytest.raises(redis.ConnectionError):
+        await asked
+    assert not made[0].is_connected
+    assert client._pipelined is None
+    await client.connection_pool.disconnect()
