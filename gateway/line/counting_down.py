@@ -13,7 +13,11 @@ from typing import Final, NamedTuple
 
 TURNS_A_SECOND: Final = 4
 WINDOW_TURNS: Final = 2 * TURNS_A_SECOND
-"""The line's speed is how far its front moved in so many turns; that of the window before counts too."""
+"""The line's speed is how far its front moved in so many turns; that of the window before counts too. The windows are
+longer where nobody is sent a place so often.
+"""
+SEEN_TURNS_MAX: Final = 20 * TURNS_A_SECOND
+"""What was seen of the line before says nothing any more."""
 COUNTED_SHARE: Final = 0.85
 """Pages count at this share of the slower of both windows, because a number that fell too low cannot rise."""
 COUNTED_MIN: Final = 4.0
@@ -59,26 +63,33 @@ class LinePace:
             seen.append((turn, passed))
         else:
             seen[-1] = turn, passed
-        while len(seen) > 1 and seen[1][0] <= turn - 2 * WINDOW_TURNS:
+        between = self._seen_by(turn - WINDOW_TURNS)
+        first = None if between is None else self._seen_by(between[0] - WINDOW_TURNS)
+        late, before = _speed(between, seen[-1]), _speed(first, between)
+        oldest = turn - SEEN_TURNS_MAX if first is None else max(first[0], turn - SEEN_TURNS_MAX)
+        while seen[0][0] < oldest:
             seen.popleft()
-        late = self._moved(turn - WINDOW_TURNS, turn)
-        before = self._moved(turn - 2 * WINDOW_TURNS, turn - WINDOW_TURNS)
-        counted = COUNTED_SHARE * min(late, before)
-        self.now = Pace(counted if counted >= COUNTED_MIN else 0.0, (late + before) / 2 if before else late)
         has_slowed = late < SLOWED_SHARE * self._told and turn - self._slowed_at >= SLOWED_TURNS_MIN
         if has_slowed:
             self._told, self._slowed_at = 0.0, turn
-        self._told = max(self._told, self.now.counted)
+        counted = COUNTED_SHARE * min(late, before)
+        if counted < COUNTED_MIN or turn - self._slowed_at < WINDOW_TURNS:
+            # How slow a line is that has just slowed down shows after a window.
+            counted = 0.0
+        self._told = max(self._told, counted)
+        self.now = Pace(counted, (late + before) / 2 if before else late)
         return has_slowed
 
-    def _moved(self, first: int, last: int) -> float:
-        """By how many places a second the front moved between two turns; 0 where it was not looked at so early."""
-        begins = [(turn, passed) for turn, passed in self._seen if turn <= first]
-        ends = [(turn, passed) for turn, passed in self._seen if turn <= last]
-        if not begins or ends[-1][0] == begins[-1][0]:
-            return 0.0
-        turns = ends[-1][0] - begins[-1][0]
-        return (ends[-1][1] - begins[-1][1]) / turns * TURNS_A_SECOND
+    def _seen_by(self, turn: int) -> tuple[int, int] | None:
+        """What was seen last by that turn."""
+        return next((seen for seen in reversed(self._seen) if seen[0] <= turn), None)
+
+
+def _speed(first: tuple[int, int] | None, last: tuple[int, int] | None) -> float:
+    """By how many places a second the front moved between two looks; 0 where there were not two."""
+    if first is None or last is None:
+        return 0.0
+    return (last[1] - first[1]) / (last[0] - first[0]) * TURNS_A_SECOND
 
 
 @dataclass(frozen=True, slots=True)
