@@ -271,9 +271,10 @@ class Meter:
 class Simulation:
     """One event's line and its gateways."""
 
-    def __init__(self, system: System, fans: int, gateways: int) -> None:
+    def __init__(self, system: System, fans: int, gateways: int, halts_after_seconds: float = inf) -> None:
         self.shown = Shown()
         self._fans = fans
+        self._halts_after_seconds = halts_after_seconds
         self._event_id = seed_demo(
             system.database_url, room=RoomSeed(rate_per_minute=0, capacity=1, line_cap=2_000_000)
         )
@@ -345,7 +346,8 @@ class Simulation:
             called = (await self._gateways[0].line.front(self._event_id)).called
             await meter.step("claims", partial(self._claim, [one.fan for one in called]))
             # Whatever time really went by, the door may call a turn's fans.
-            bucket: Mapping[Any, Any] = {"tokens": CALLS_A_SECOND // TURNS_A_SECOND, "at": NEVER_MS}
+            tokens = CALLS_A_SECOND // TURNS_A_SECOND if second < self._halts_after_seconds else 0
+            bucket: Mapping[Any, Any] = {"tokens": tokens, "at": NEVER_MS}
             await self._gateways[0].client.hset(room_key(self._event_id, "bucket"), mapping=bucket)
             await meter.step("door", self._tick)
         if second % HEARTBEAT_SECONDS == 0:
@@ -407,12 +409,12 @@ def _add_differences(part: Part, looked: Sequence[tuple[int, int]]) -> None:
         )
 
 
-def measure(system: System, *, fans: int, gateways: int, seconds: int) -> Part:
+def measure(system: System, *, fans: int, gateways: int, seconds: int, halts_after_seconds: float = inf) -> Part:
     """Simulate so many seconds. A fan far back is told every eight, so that only from the ninth on it is known how old
-    the places are that fans look at.
+    the places are that fans look at. The door may halt, of which nobody is told.
     """
     part, meter, began = Part("scale"), Meter(system), time.monotonic()
-    simulation = Simulation(system, fans, gateways)
+    simulation = Simulation(system, fans, gateways, halts_after_seconds)
     asyncio.run(simulation.run(meter, seconds))
     shown, joins = simulation.shown, meter.spent.pop("joins")
     note = f"{fans:,} fans, {gateways} gateways; {joins.seconds:.0f} s for all"
