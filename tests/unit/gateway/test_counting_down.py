@@ -213,7 +213,7 @@ def test_the_speed_is_known_however_rarely_this_process_looks_at_the_line(each: 
 
 def test_a_line_that_was_not_looked_at_for_long_is_not_known() -> None:
     pace = LinePace()
-    for turn in (*range(0, 40), 500, 1_000):
+    for turn in (*range(40), 500, 1_000):
         pace.note(turn, 25 * turn)
     assert pace.now.counted == 0
     for turn in range(1_001, 1_020):
