@@ -104,17 +104,19 @@ def send_positions(fan_streams: Sequence[FanStream], ranks: Sequence[int], frame
         shown, fall = fan_stream.shown, fan_stream.fall
         if fall is not None:
             shown -= fall.by(turn)
+            fall = None
         fan_stream.shown = position = rank + 1 if rank < shown or shown == 0 else shown
         fan_stream.state = "waiting"
         turns = INTERVAL_TURNS[bisect(bounds, position - 1)]
-        # A page that has counted too far counts less now.
-        places = min(int(counted_a_turn * turns), int(rank * FALL_SHARE_MAX)) - (rank + 1 - position)
-        if counted_a_turn and places > 0:
-            fan_stream.fall = Fall(places, turns, turn)
-            fan_stream.stream.write(frame_of(position, falls(position - places, turns * TURN_SECONDS)))
-        else:
-            fan_stream.fall = None
-            fan_stream.stream.write(frame_of(position))
+        text = b""
+        if counted_a_turn:
+            # A page that has counted too far counts less now.
+            places = min(int(counted_a_turn * turns), int(rank * FALL_SHARE_MAX)) - (rank + 1 - position)
+            if places > 0:
+                fall = Fall(places, turns, turn)
+                text = falls(position - places, turns * TURN_SECONDS)
+        fan_stream.fall = fall
+        fan_stream.stream.write(frame_of(position, text))
         fan_stream.event.put_off(fan_stream, turn + turns)
 
 
