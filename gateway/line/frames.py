@@ -48,12 +48,12 @@ class PlaceFrames:
             self.pace = pace if pace.measured else Pace(0.0, self._speed.expected / 60)
         reach = seats_reach(counts)
         self._reach = math.inf if reach is None else reach
-        pace = b"null" if self._speed is None else b"%.1f" % self._speed.expected
+        per_minute = b"null" if self._speed is None else b"%.1f" % self._speed.expected
         own = counts.priority if priority else max(0, waiting - counts.priority)
         tail = b'"classWaiting":%d,%b' % (own, shared_tail(counts, waiting))
         if priority:
             tail = b'"priority":true,' + tail
-        self._tails = [b'"linePerMinute":%b,"mayRunOut":%b,%b' % (pace, out, tail) for out in (b"false", b"true")]
+        self._tails = [b'"linePerMinute":%b,"mayRunOut":%b,%b' % (per_minute, out, tail) for out in (b"false", b"true")]
 
     def frame(self, position: int, falls: bytes = b"") -> bytes:
         """The frame that shows a fan this position.
