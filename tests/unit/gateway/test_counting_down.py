@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from db.languages import Texts
+from db.rooms.states import RoomState
 from gateway.line.counting_down import (
     COUNTED_MIN,
     FALL_SHARE_MAX,
@@ -68,7 +70,7 @@ def room(waiting: int = 30_001) -> RoomCounts:
         called=0,
         admitted=0,
         pace=MeasuredPace(0.0, None, None),
-        config=RoomConfig(state="open", rate_per_minute=30_000, capacity=10_000),
+        config=RoomConfig(state=RoomState.OPEN, rate_per_minute=30_000, capacity=10_000),
         epoch=1,
         stock=None,
         slots=10_000,
@@ -83,7 +85,7 @@ class Wait:
 
     def __init__(self, rank: int) -> None:
         self.page, self.pace = Page(), LinePace()
-        self.event = EventStreams(7, "open", ("", {}), cast(Any, None), cast(Any, None))
+        self.event = EventStreams(7, "open", ("", Texts()), cast(Any, None), cast(Any, None))
         self.fan_stream = FanStream(cast(Any, self.page), self.event, 1, "s")
         self.event.add(self.fan_stream)
         self.event.put_off(self.fan_stream, 0)

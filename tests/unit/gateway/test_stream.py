@@ -259,7 +259,7 @@ async def read_chunks(client: socket.socket, count: int) -> list[bytes]:
     loop, got = asyncio.get_running_loop(), b""
     while True:
         rest = got.partition(b"\r\n\r\n")[2]
-        chunks = []
+        chunks: list[bytes] = []
         while rest and len(chunks) < count:
             length, found, rest = rest.partition(b"\r\n")
             size = int(length, 16) if found else 0
