@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import Annotated
 
 import msgspec
@@ -224,12 +225,13 @@ def scale_(
     gateways: Annotated[int, typer.Option(min=1, max=200, help="Simulated in this process.")] = 100,
     seconds: Annotated[int, typer.Option(min=1, help="To simulate; best a multiple of 8.")] = 16,
     events: Annotated[int, typer.Option(min=1, max=5_000, help="With more than one, their lines are small.")] = 1,
+    halt: Annotated[float, typer.Option(min=1, help="The door calls nobody after so many seconds.")] = inf,
 ) -> None:
     """One event's line at many gateways: Valkey's CPU for a simulated second. With --events, so many events with a few
     fans each, at 1, 10 and as many gateways.
     """
     if events == 1:
-        _run("scale", lambda running: scale.measure(running, fans=fans, gateways=gateways, seconds=seconds))
+        _run("scale", partial(scale.measure, fans=fans, gateways=gateways, seconds=seconds, halts_after_seconds=halt))
         return
     each = max(1, fans // events)
     numbers = sorted({1, min(10, gateways), gateways})

@@ -22,6 +22,7 @@ from math import inf
 from random import Random
 from typing import Any, Final, cast
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench.report import Part
@@ -31,6 +32,7 @@ from booking_lane.clients import async_client, plain_async_client
 from db.connections.engines import create_engine
 from db.events.seed import RoomSeed, seed_demo
 from gateway.lifespan import GC_THRESHOLDS
+from gateway.line.counting_down import Fall
 from gateway.line.counts import Counts
 from gateway.line.fan_streams import TURN_SECONDS, turn_now
 from gateway.line.places import Places
@@ -76,6 +78,19 @@ ISSUE_CORES: Final = {"heartbeats": 1.05e-6, "places": 0.34e-6}
 """The issue's table: cores a fan, at 100 gateways."""
 
 
+def _turn_at(seconds: float) -> int:
+    return int(seconds / TURN_SECONDS)
+
+
+class _PlaceFrame(msgspec.Struct, rename="camel"):
+    position: int | None = None
+    falls_to: int = 0
+    falls_in_seconds: float = 0.0
+
+
+_read_place: Final = msgspec.json.Decoder(_PlaceFrame).decode
+
+
 @dataclass(slots=True)
 class Shown:
     """What fans were sent since the simulated time began, and how old the places were."""
@@ -92,6 +107,8 @@ class Shown:
     looked_ages: list[float] = field(default_factory=list)
     looked: list[tuple[int, int]] = field(default_factory=list)
     """Of fans who looked: the position on the page, and the true one."""
+    rose: int = 0
+    """Numbers that were sent and are higher than what the page had counted down to."""
 
 
 @dataclass(slots=True)
@@ -104,6 +121,13 @@ class CountedStream:
     wrote_at: float = field(default_factory=time.monotonic)
     true_at: float = -inf
     """The simulated time at which what was written last was true."""
+    position: int = 0
+    fall: Fall | None = None
+    """What the page counts down from the position."""
+
+    def number(self, at: float) -> int:
+        """The number on the page at a simulated time; it counts in steps of a turn."""
+        return self.position - (0 if self.fall is None else self.fall.by(_turn_at(at)))
 
     def write(self, frame: bytes) -> bool:
         shown = self.shown
@@ -114,7 +138,19 @@ class CountedStream:
             age = self.wrote_at - shown.turn_began_at
             self.true_at = shown.now - age
             shown.sent_ages.append(age)
+            self._take(_read_place(frame[frame.index(b"{") :]))
         return True
+
+    def _take(self, place: _PlaceFrame) -> None:
+        if place.position is None:
+            self.position, self.fall = 0, None
+            return
+        shown = self.number(self.shown.now)
+        if 0 < shown < place.position:
+            self.shown.rose += 1
+        self.position = min(place.position, shown or place.position)
+        turns = round(place.falls_in_seconds * TURNS_A_SECOND)
+        self.fall = Fall(self.position - place.falls_to, turns, _turn_at(self.shown.now)) if turns else None
 
     def beat(self) -> None:
         self.wrote_at = time.monotonic()
@@ -173,14 +209,18 @@ class SimulatedGateway:
             self._shown.turn_began_at = time.monotonic()
             await self.streams._take_turn(event, turn)
 
-    def look(self, event_id: int, fan: int) -> int:
-        """Let a fan look at the page, and note how old the place on it is; returns it, and 0 where there is none."""
+    def look(self, event_id: int, fan: int, last_turn_at: float) -> int:
+        """Let a fan look at the page, and note how old the place on it is.
+
+        Returns:
+            The number on it at ``last_turn_at``; 0 where there is none.
+        """
         event = self.streams._events.get(event_id)
         for fan_stream in event.of([fan]) if event is not None else ():
             if fan_stream.state == "waiting":
                 stream = cast(CountedStream, fan_stream.stream)
                 self._shown.looked_ages.append(self._shown.now - stream.true_at)
-                return fan_stream.shown
+                return stream.number(last_turn_at)
         return 0
 
     async def close(self) -> None:
@@ -231,9 +271,10 @@ class Meter:
 class Simulation:
     """One event's line and its gateways."""
 
-    def __init__(self, system: System, fans: int, gateways: int) -> None:
+    def __init__(self, system: System, fans: int, gateways: int, halts_after_seconds: float = inf) -> None:
         self.shown = Shown()
         self._fans = fans
+        self._halts_after_seconds = halts_after_seconds
         self._event_id = seed_demo(
             system.database_url, room=RoomSeed(rate_per_minute=0, capacity=1, line_cap=2_000_000)
         )
@@ -305,7 +346,8 @@ class Simulation:
             called = (await self._gateways[0].line.front(self._event_id)).called
             await meter.step("claims", partial(self._claim, [one.fan for one in called]))
             # Whatever time really went by, the door may call a turn's fans.
-            bucket: Mapping[Any, Any] = {"tokens": CALLS_A_SECOND // TURNS_A_SECOND, "at": NEVER_MS}
+            tokens = CALLS_A_SECOND // TURNS_A_SECOND if second < self._halts_after_seconds else 0
+            bucket: Mapping[Any, Any] = {"tokens": tokens, "at": NEVER_MS}
             await self._gateways[0].client.hset(room_key(self._event_id, "bucket"), mapping=bucket)
             await meter.step("door", self._tick)
         if second % HEARTBEAT_SECONDS == 0:
@@ -319,7 +361,7 @@ class Simulation:
         positions: dict[int, int] = {}
         for fan in self._chance.sample(range(self._fans), min(LOOKS, self._fans)):
             self.shown.now = second + self._chance.random() * (1 - TURN_SECONDS) + TURN_SECONDS
-            if position := self._at(fan).look(self._event_id, FAN_FIRST + fan):
+            if position := self._at(fan).look(self._event_id, FAN_FIRST + fan, second + 1 - TURN_SECONDS):
                 positions[FAN_FIRST + fan] = position
         true = await self._gateways[0].line.positions(self._event_id, positions)
         pairs = zip(positions.values(), true.ranks, strict=True)
@@ -351,7 +393,7 @@ class Simulation:
 
 
 def _add_differences(part: Part, looked: Sequence[tuple[int, int]]) -> None:
-    """By how much the number on the page is higher than the true one, for fans with so many ahead."""
+    """By how much the number on the page is higher than the true one, and lower, for fans with so many ahead."""
     for least, most in pairwise((0, *AHEAD_BOUNDS, MANY)):
         here = [(position - true, true) for position, true in looked if least < true <= most]
         if len(here) < LOOKED_MIN:
@@ -361,14 +403,18 @@ def _add_differences(part: Part, looked: Sequence[tuple[int, int]]) -> None:
         which = f"place {least + 1:,} to {most:,}" if most < MANY else f"place {least + 1:,} and further back"
         note = f"{percentile(shares, 0.99):.2g} % of it; {len(here):,} looks; p50 {percentile(of_places, 0.5):,.0f}"
         part.add(f"{which}: the page's number is higher, p99", percentile(of_places, 0.99), "places", note=note)
+        note = f"at worst {max(0, -of_places[0]):,.0f}, {max(0.0, -shares[0]):.2g} % of it"
+        part.add(
+            f"{which}: the page's number is lower, p99", max(0.0, -percentile(of_places, 0.01)), "places", note=note
+        )
 
 
-def measure(system: System, *, fans: int, gateways: int, seconds: int) -> Part:
+def measure(system: System, *, fans: int, gateways: int, seconds: int, halts_after_seconds: float = inf) -> Part:
     """Simulate so many seconds. A fan far back is told every eight, so that only from the ninth on it is known how old
-    the places are that fans look at.
+    the places are that fans look at. The door may halt, of which nobody is told.
     """
     part, meter, began = Part("scale"), Meter(system), time.monotonic()
-    simulation = Simulation(system, fans, gateways)
+    simulation = Simulation(system, fans, gateways, halts_after_seconds)
     asyncio.run(simulation.run(meter, seconds))
     shown, joins = simulation.shown, meter.spent.pop("joins")
     note = f"{fans:,} fans, {gateways} gateways; {joins.seconds:.0f} s for all"
@@ -394,6 +440,7 @@ def measure(system: System, *, fans: int, gateways: int, seconds: int) -> Part:
                 f"age of a place {what}, {name}", percentile(ages, share), "s", aim=aim, note=f"{len(ages):,} places"
             )
     _add_differences(part, shown.looked)
+    part.add("frames with a higher number than the page had counted to", shown.rose, "frames")
     taken = sum(spent.seconds for spent in meter.spent.values())
     part.add("slowdown", max(1.0, taken / seconds), "times", note=f"{seconds} s simulated in {taken:.1f} s")
     part.add("the whole run", (time.monotonic() - began) / 60, "minutes")

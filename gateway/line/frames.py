@@ -10,6 +10,7 @@ import msgspec
 
 from db.languages import Texts
 from gateway.contract.line import Lobby
+from gateway.line.counting_down import UNKNOWN, Pace
 from gateway.line.places import room_state, stock_left
 from gateway.wire.stream import frame
 from waiting_room.eta import seats_reach, speed_in
@@ -35,39 +36,53 @@ class PlaceFrames:
     """The place frames of one turn and one class of fans. The parts that they share are rendered once.
 
     Attributes:
-        per_minute: how many places the line moves a minute; 0 where that is not known.
+        pace: how fast the line moves; its forecast, as long as nothing was measured.
     """
 
-    def __init__(self, counts: RoomCounts, waiting: int, *, priority: bool = False) -> None:
+    def __init__(self, counts: RoomCounts, waiting: int, *, priority: bool = False, pace: Pace = UNKNOWN) -> None:
         self._counts, self._priority = counts, priority
         self._speed = speed_in(counts)
-        self.per_minute = 0.0 if self._speed is None else self._speed.expected
+        if self._speed is None:
+            self.pace = UNKNOWN
+        else:
+            self.pace = pace if pace.measured else Pace(0.0, self._speed.expected / 60)
         reach = seats_reach(counts)
         self._reach = math.inf if reach is None else reach
-        pace = b"null" if self._speed is None else b"%.1f" % self._speed.expected
+        per_minute = b"null" if self._speed is None else b"%.1f" % self._speed.expected
         own = counts.priority if priority else max(0, waiting - counts.priority)
         tail = b'"classWaiting":%d,%b' % (own, shared_tail(counts, waiting))
         if priority:
             tail = b'"priority":true,' + tail
-        self._tails = [b'"linePerMinute":%b,"mayRunOut":%b,%b' % (pace, out, tail) for out in (b"false", b"true")]
+        self._tails = [b'"linePerMinute":%b,"mayRunOut":%b,%b' % (per_minute, out, tail) for out in (b"false", b"true")]
 
-    def frame(self, position: int) -> bytes:
-        """The frame that shows a fan this position."""
+    def frame(self, position: int, falls: bytes = b"") -> bytes:
+        """The frame that shows a fan this position.
+
+        Args:
+            falls: the fields that say what the page counts down by itself (`falls`); without them it counts nothing.
+        """
         ahead = position - 1
         before = self._counts.ahead_in_both(ahead, priority=self._priority) if self._counts.priority else ahead
         tail = self._tails[before >= self._reach]
         if self._speed is None:
-            return b'event: place\ndata: {"position":%d,"ahead":%d,"etaSeconds":null,"etaRange":null,%b\n\n' % (
+            return b'event: place\ndata: {"position":%d,"ahead":%d,"etaSeconds":null,"etaRange":null,%b%b\n\n' % (
                 position,
                 ahead,
+                falls,
                 tail,
             )
-        return b'event: place\ndata: {"position":%d,"ahead":%d,"etaSeconds":%d,"etaRange":[%d,%d],%b\n\n' % (
+        return b'event: place\ndata: {"position":%d,"ahead":%d,"etaSeconds":%d,"etaRange":[%d,%d],%b%b\n\n' % (
             position,
             ahead,
             *self._speed.seconds(before),
+            falls,
             tail,
         )
+
+
+def falls(to: int, seconds: float) -> bytes:
+    """The fields of a place frame that say to which position the page counts down by itself, and in how long."""
+    return b'"fallsTo":%d,"fallsInSeconds":%g,' % (to, seconds)
 
 
 def shared_tail(counts: RoomCounts, waiting: int) -> bytes:

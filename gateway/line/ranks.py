@@ -43,6 +43,8 @@ class _Order:
         self._came: list[int] = []
         self._went: list[int] = []
         self._from_front = 0
+        self.passed = 0
+        """How many went from the front since this process follows the line."""
 
     @property
     def moves(self) -> tuple[Sequence[int], Sequence[int], int]:
@@ -62,6 +64,7 @@ class _Order:
     def take(self, sign: str, number: int) -> None:
         if sign == "f":
             self._from_front += number
+            self.passed += number
         else:
             insort(self._came if sign == "+" else self._went, number)
 
@@ -129,6 +132,10 @@ class EventRanks:
             if priority:
                 preferred.append(at)
         return Positions(waiting, ranks, frozenset(preferred))
+
+    def passed(self, *, priority: bool) -> int:
+        """How many of a class went from the front since this process follows it; the count may begin again."""
+        return self._orders[priority].passed
 
     def forget(self, fan: int) -> None:
         """The fan has no stream here any more, or must be asked for anew."""

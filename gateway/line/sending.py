@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.contract.line import Place
+from gateway.line.counting_down import FALL_SHARE_MAX, Fall, Pace
 from gateway.line.fan_streams import TURN_SECONDS, FanStream, turn_now
 from gateway.line.frames import (
     PlaceFrames,
     admitted_frame,
     called_frame,
     closed_frame,
+    falls,
     idle_frame,
     lobby_frame,
     no_position_frame,
@@ -26,16 +28,25 @@ INTERVALS_SECONDS: Final[Sequence[float]] = (1.0, 2.0, 4.0, 8.0)
 and the last interval is for all others. In a fast line the bounds are higher (`ahead_bounds`).
 """
 PASSED_SHARE_MAX: Final = 0.05
-"""Of the fans ahead, so many are called at most until a position is sent again, unless it is sent each second."""
+"""Of the fans ahead, this share is called at most, and not counted down by the page, until a position is sent again."""
+PASSED_SECONDS_MAX: Final = 1.0
+"""Or as many as the line moves in so long."""
 INTERVAL_TURNS: Final = [round(seconds / TURN_SECONDS) for seconds in INTERVALS_SECONDS]
 
 
-def ahead_bounds(per_minute: float) -> list[float]:
-    """The bounds for a line that moves so many places a minute."""
+def ahead_bounds(pace: Pace) -> list[float]:
+    """The bounds for a line that moves so fast."""
     return [
-        max(bound, per_minute / 60 * seconds / PASSED_SHARE_MAX)
+        max(bound, _ahead_min(pace, seconds))
         for bound, seconds in zip(AHEAD_BOUNDS, INTERVALS_SECONDS[1:], strict=True)
     ]
+
+
+def _ahead_min(pace: Pace, seconds: float) -> float:
+    """How many a fan must have ahead who is sent a position every so many seconds."""
+    uncounted = max(0.0, pace.measured - pace.counted) * seconds
+    within_share = 0.0 if uncounted <= pace.measured * PASSED_SECONDS_MAX else uncounted / PASSED_SHARE_MAX
+    return max(within_share, pace.counted * seconds / FALL_SHARE_MAX)
 
 
 def send_place(fan_stream: FanStream, place: Place, counts: RoomCounts) -> None:
@@ -65,7 +76,8 @@ def send_place(fan_stream: FanStream, place: Place, counts: RoomCounts) -> None:
     elif place.position is None or place.ahead is None:
         fan_stream.stream.write(no_position_frame(place.state, place.room_state))
     else:
-        frames = PlaceFrames(counts, place.waiting, priority=place.priority)
+        pace = fan_stream.event.paces[place.priority].now
+        frames = PlaceFrames(counts, place.waiting, priority=place.priority, pace=pace)
         send_positions([fan_stream], [place.position - 1], frames, turn_now())
 
 
@@ -85,15 +97,27 @@ def send_positions(fan_streams: Sequence[FanStream], ranks: Sequence[int], frame
     A rank of 0 is next in line; a negative rank is none, and nothing is sent. Nothing is sent either to a fan whose
     wait has ended meanwhile. This is the hot loop.
     """
-    frame_of, bounds = frames.frame, ahead_bounds(frames.per_minute)
+    frame_of, bounds, counted_a_turn = frames.frame, ahead_bounds(frames.pace), frames.pace.counted * TURN_SECONDS
     for fan_stream, rank in zip(fan_streams, ranks, strict=True):
         if rank < 0 or fan_stream.state not in ("waiting", "lobby", ""):
             continue
-        shown = fan_stream.shown
+        shown, fall = fan_stream.shown, fan_stream.fall
+        if fall is not None:
+            shown -= fall.by(turn)
+            fall = None
         fan_stream.shown = position = rank + 1 if rank < shown or shown == 0 else shown
         fan_stream.state = "waiting"
-        fan_stream.stream.write(frame_of(position))
-        fan_stream.event.put_off(fan_stream, turn + INTERVAL_TURNS[bisect(bounds, position - 1)])
+        turns = INTERVAL_TURNS[bisect(bounds, position - 1)]
+        text = b""
+        if counted_a_turn:
+            # A page that has counted too far counts less now.
+            places = min(int(counted_a_turn * turns), int(rank * FALL_SHARE_MAX)) - (rank + 1 - position)
+            if places > 0:
+                fall = Fall(places, turns, turn)
+                text = falls(position - places, turns * TURN_SECONDS)
+        fan_stream.fall = fall
+        fan_stream.stream.write(frame_of(position, text))
+        fan_stream.event.put_off(fan_stream, turn + turns)
 
 
 def by_class(fan_streams: list[FanStream], positions: Positions) -> list[tuple[bool, list[FanStream], list[int]]]:

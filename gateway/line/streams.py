@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from db.patience import Apart, Turns
 from gateway.contract.line import Place
 from gateway.line.counts import Counts
-from gateway.line.fan_streams import NO_TURN, TURN_SECONDS, EventStreams, FanStream, turn_now
+from gateway.line.fan_streams import NO_TURN, TURN_SECONDS, WRITES_AT_ONCE, EventStreams, FanStream, turn_now
 from gateway.line.frames import (
     PlaceFrames,
     called_frame,
@@ -45,8 +45,6 @@ KEEP_TURNS: Final = round(1.0 / TURN_SECONDS)
 """A stream that is sent no places is looked at once in this many turns."""
 HEARTBEAT_SECONDS_MAX: Final = 4.0
 LOOKS_AT_ONCE: Final = 16
-WRITES_AT_ONCE: Final = 250
-"""After this many writes, which take about 5 ms, the process' other requests get their turn."""
 AWAY_SECONDS_MAX: Final = 0.25
 """The lines at one server of a cluster keep those at others waiting for so long at most."""
 WITH_PLACE: Final = frozenset({"lobby", "waiting", "called", "admitted", "idle"})
@@ -125,7 +123,7 @@ class LineStreams:
                 del self._events[event_id]
                 self._on_watched()
             # The fan's next connection may be at another gateway, which must not show a higher position.
-            shown = fan_stream.shown if fan_stream.state == "waiting" else 0
+            shown = fan_stream.lowest if fan_stream.state == "waiting" else 0
             if self._lists_are_read():
                 await event.listed.left(fan, shown, is_here=fan in event.by_fan)
             elif shown:
@@ -163,9 +161,7 @@ class LineStreams:
             self._look_soon(fan_streams)
         if news.config is not None:
             # Every fan is sent the changed rate or pause within a second.
-            turn = turn_now()
-            for number, fan_stream in enumerate(event.all()):
-                event.put_off(fan_stream, turn + number // WRITES_AT_ONCE % KEEP_TURNS)
+            event.put_all_off(turn_now(), KEEP_TURNS)
 
     def on_gap(self) -> None:
         """The connection to Redis was made anew, as it is when Redis was: what was counted may not be true any more."""
@@ -367,8 +363,12 @@ class LineStreams:
                 if rank >= 0:
                     fan_stream.stream.write(frame)
             return
+        slowed = [pace.note(turn, event.ranks.passed(priority=priority)) for priority, pace in event.paces.items()]
+        if any(slowed):
+            # Their pages count down too fast.
+            event.put_all_off(turn + 1, KEEP_TURNS)
         for priority, members, ranks in by_class(waiting, positions):
-            frames = PlaceFrames(counts, positions.waiting, priority=priority)
+            frames = PlaceFrames(counts, positions.waiting, priority=priority, pace=event.paces[priority].now)
             for start in range(0, len(members), WRITES_AT_ONCE):
                 end = start + WRITES_AT_ONCE
                 send_positions(members[start:end], ranks[start:end], frames, turn)
@@ -401,7 +401,8 @@ class LineStreams:
                     continue
                 stream.beat()
                 if stream.wrote_at >= since:
-                    shown[fan] = min(shown.get(fan) or fan_stream.shown, fan_stream.shown)
+                    lowest = fan_stream.lowest
+                    shown[fan] = min(shown.get(fan) or lowest, lowest)
         return shown
 
     def _changing(self, event: EventStreams) -> list[int]:

@@ -82,6 +82,7 @@ class Stream:
         "_chunked",
         "_cycle",
         "_flow",
+        "_held",
         "_send_seconds_max",
         "_transport",
         "_waiting",
@@ -106,6 +107,7 @@ class Stream:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(send_seconds_max * 1000))
         self._send_seconds_max = send_seconds_max
         self._waiting: asyncio.Task[None] | None = None
+        self._held: bytes | None = None
         self._beat_at = now
         self.closed = False
         self.ends_at = now + seconds_max
@@ -118,6 +120,9 @@ class Stream:
         """
         if self.closed or self._waiting is not None or self._transport.is_closing():
             return False
+        if self._held is not None:
+            self._held += frame
+            return True
         if self._flow.write_paused:
             self._waiting = asyncio.get_running_loop().create_task(self._wait(frame))
             return True
@@ -128,6 +133,16 @@ class Stream:
         self._transport.write(b"%x\r\n%b\r\n" % (len(frame), frame) if self._chunked else frame)
         self.wrote_at = now
         return True
+
+    def hold(self) -> None:
+        """Keep what is written until `release`: a stream begins with several frames, and each alone costs a write."""
+        self._held = b""
+
+    def release(self) -> None:
+        """Send what was kept, all at once."""
+        held, self._held = self._held, None
+        if held:
+            self.write(held)
 
     def beat(self) -> None:
         """Send a beat if it is time for one."""
@@ -141,6 +156,7 @@ class Stream:
             return
         self._beat_at = math.inf
         self.write(bye_frame() if last is None else last)
+        self.release()
         self.closed = True
         if self._flow.write_paused:
             self._transport.abort()
@@ -200,8 +216,10 @@ class StreamResponse(EventSourceResponse):
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             stream = Stream(scope[_SEND], slot.seconds_max, slot.send_seconds_max)
             slot.opened(stream)
+            stream.hold()
             stream.write(retry_frame())
             scope[_OPENED] = (stream, slot, await self._subscribe(stream))
+            stream.release()
         except BaseException:
             slot.release()
             raise

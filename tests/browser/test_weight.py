@@ -39,7 +39,7 @@ PAGES = (
     ("/scan", ["scan.js"], 24_000),
 )
 REQUESTS_OF_THE_EVENT_PAGE = 5
-CHOOSING_BYTES_MAX = 61_500
+CHOOSING_BYTES_MAX = 62_000
 """With the map, whose script only fans load who may choose, and the seats of a hall of two sections; in the language
 whose texts are longest."""
 CHOOSING_REQUESTS = 10

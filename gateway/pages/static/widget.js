@@ -3,6 +3,7 @@
 // leaves the line again.
 // It works below the path by which the shop's host hands our pages on, because only there a browser sends our cookies.
 // Loaded from our own host it is no more than a link to the waiting page.
+import { countDown, fallOf, lowest } from "./counting-down.js";
 import { count, t } from "./text.js";
 import { waitWords } from "./wait-words.js";
 
@@ -35,8 +36,10 @@ class Banner {
     this.page = `${root}/wait/${room}`;
     /** @type {EventSource | null} */
     this.stream = null;
-    /** @type {Partial<Place>} */
+    /** Its position is the number that is shown. @type {Partial<Place>} */
     this.place = {};
+    this.said = 0; // the position as the server said it
+    this.stopCounting = () => {};
 
     this.host = document.createElement("div");
     this.host.dir = "auto";
@@ -112,7 +115,7 @@ class Banner {
       const answer = await fetch(this.queue, { headers: { Accept: "application/json" }, cache: "no-store" });
       // Without a session, or without a place: both are how a fan comes who has not joined.
       if (answer.status === 401 || answer.status === 404) this.show("", { joins: true });
-      else if (answer.ok) this.draw(await answer.json());
+      else if (answer.ok) this.hear(await answer.json());
       else this.host.hidden = true;
     } catch {
       this.host.hidden = true;
@@ -129,7 +132,7 @@ class Banner {
       /** @type {Place} */
       const place = await answer.json();
       if (place.state === "admitted") return location.assign(this.waitingPage);
-      this.draw(place);
+      this.hear(place);
     } catch {
       location.assign(this.waitingPage);
     } finally {
@@ -155,6 +158,7 @@ class Banner {
     const words = this.place.state === "lobby" ? t("You left the lobby.") : t("You left the line.");
     this.close();
     this.place = {};
+    this.said = 0;
     this.show(words, { joins: true });
     this.button.focus();
   }
@@ -166,6 +170,18 @@ class Banner {
       headers: { Accept: "application/json", "Content-Type": "application/json" },
       body: "{}",
     });
+  }
+
+  /** @param {Partial<Place> & {fallsTo?: number, fallsInSeconds?: number}} news what changed since the last news */
+  hear(news) {
+    this.stopCounting();
+    const { position } = news;
+    if (typeof position !== "number") return this.draw(news);
+    const number = lowest(this.said, this.place.position ?? position, position);
+    this.said = position;
+    this.draw({ ...news, position: number });
+    const fall = fallOf(news);
+    if (fall) this.stopCounting = countDown(number, fall, (counted) => this.draw({ position: counted }));
   }
 
   /** @param {Partial<Place>} news what changed since the last news */
@@ -197,6 +213,7 @@ class Banner {
   }
 
   close() {
+    this.stopCounting();
     this.stream?.close();
     this.stream = null;
   }
@@ -209,7 +226,7 @@ class Banner {
     const on = (name, read = (news) => news) =>
       stream.addEventListener(
         name,
-        (message) => this.draw(read(JSON.parse(/** @type {MessageEvent} */ (message).data || "{}"))),
+        (message) => this.hear(read(JSON.parse(/** @type {MessageEvent} */ (message).data || "{}"))),
       );
     on("place", (news) => ({ state: "waiting", ...news }));
     on("called", () => ({ state: "called" }));

@@ -28,6 +28,8 @@ class Served:
     def __init__(self) -> None:
         self.stream: asyncio.Queue[Stream] = asyncio.Queue()
         self.left = asyncio.Event()
+        self.first: list[bytes] = []
+        self.last: bytes | None = None
         self.slots = StreamSlots(StreamSettings(per_process_max=2, seconds_max=60, send_seconds_max=SEND_SECONDS_MAX))
         self.address = ("127.0.0.1", 0)
 
@@ -40,6 +42,10 @@ class Served:
 
     async def _subscribe(self, stream: Stream) -> Callable[[], Awaitable[None]]:
         self.stream.put_nowait(stream)
+        for one in self.first:
+            stream.write(one)
+        if self.last is not None:
+            stream.end(self.last)
 
         async def leave() -> None:
             self.left.set()
@@ -246,3 +252,49 @@ async def test_a_request_that_opens_no_stream_does_not_keep_its_connection() -> 
     await serve(answer, scope, nothing, nothing)
     assert answered == [True]
     assert nothing not in scope.values()
+
+
+async def read_chunks(client: socket.socket, count: int) -> list[bytes]:
+    """The first chunks of the response's body."""
+    loop, got = asyncio.get_running_loop(), b""
+    while True:
+        rest = got.partition(b"\r\n\r\n")[2]
+        chunks: list[bytes] = []
+        while rest and len(chunks) < count:
+            length, found, rest = rest.partition(b"\r\n")
+            size = int(length, 16) if found else 0
+            if not found or len(rest) < size + 2:
+                break
+            chunks.append(rest[:size])
+            rest = rest[size + 2 :]
+        if len(chunks) == count:
+            return chunks
+        got += await asyncio.wait_for(loop.sock_recv(client, 65_536), 5)
+
+
+def test_the_frames_that_a_stream_begins_with_are_one_write() -> None:
+    async def scenario(served: Served) -> None:
+        served.first = [frame("place", b"{}"), frame("message", b"{}")]
+        stream, client = await served.open()
+        with client:
+            await asyncio.sleep(0)
+            stream.write(frame("place", b"1"))
+            first, second = await read_chunks(client, 2)
+            assert first.startswith(b"retry: ")
+            assert first.endswith(b"".join(served.first))
+            assert second == frame("place", b"1")
+
+    on_uvloop(scenario)
+
+
+def test_a_stream_that_ends_as_it_begins_says_so() -> None:
+    async def scenario(served: Served) -> None:
+        served.first, served.last = [frame("place", b"{}")], frame("sold_out", b"{}")
+        stream, client = await served.open()
+        with client:
+            first, end = await read_chunks(client, 2)
+            assert first.endswith(served.first[0] + served.last)
+            assert end == b""
+            assert stream.closed
+
+    on_uvloop(scenario)

@@ -120,6 +120,25 @@ test("in another class positions are counted anew", () => {
   assert.equal(after(state, at(1)).priority, false, "the stream names the priority class with every position");
 });
 
+test("a number that the page has counted down rises at no news, and stands where it fell too low", () => {
+  const told = after(begin(), at(1000, { fallsTo: 900, fallsInSeconds: 4 }));
+  assert.deepEqual(told.fall, { to: 900, seconds: 4 });
+  const counted = after(told, { type: "counted", position: 920 });
+  assert.deepEqual([counted.place?.position, counted.fall], [920, told.fall], "the same count goes on");
+  assert.ok(counted.progress > told.progress);
+  const late = after(counted, at(950));
+  assert.deepEqual([late.place?.position, late.fall], [920, null]);
+  assert.equal(after(late, at(940)).place?.position, 920);
+  assert.equal(after(late, at(910)).place?.position, 910);
+  assert.equal(after(late, at(940, { priority: true })).place?.position, 940, "another class is counted apart");
+  assert.equal(after(late, { type: "left" }, at(960)).place?.position, 960, "and so is another place");
+});
+
+test("only a fan who waits has a number that falls", () => {
+  const called = after(begin(), at(10, { fallsTo: 8, fallsInSeconds: 2 }), news({ state: "called" }));
+  assert.equal(after(called, { type: "counted", position: 9 }), called);
+});
+
 test("a fan with a hold stays at the checkout, whatever the line says", () => {
   const state = after(begin(), news({ state: "admitted", pass: "p" }), { type: "held", hold: HOLD });
   assert.deepEqual([state.stage, state.choosing, state.hold], ["held", false, HOLD]);

@@ -1,6 +1,7 @@
 // @ts-check
 // The waiting part: the fan's place over a stream, or by asking while the stream is away.
 import { call, Problem } from "../api.js";
+import { countDown } from "../counting-down.js";
 import { $, setProgress, setText } from "../dom.js";
 import { hasSession } from "../session.js";
 import { SharedStream } from "../shared-stream.js";
@@ -26,6 +27,7 @@ export class Line {
     this.stream = null;
     this.timer = 0;
     this.soldOutTimer = 0;
+    this.stopCounting = () => {};
     for (const form of document.querySelectorAll("[data-leave]")) {
       form.addEventListener("submit", (submit) => {
         submit.preventDefault();
@@ -44,7 +46,16 @@ export class Line {
       this.draw(state, state.place);
       if (before.lobby && !before.place?.position) this.reveal(state.place, before.lobby.participants);
     }
+    if (state.fall !== before.fall || state.stage !== before.stage) this.count(state);
     if (state.stage === "sold_out") this.watchForReturns();
+  }
+
+  /** Count the shown number down until the next news. @param {State} state */
+  count({ stage, place, fall }) {
+    this.stopCounting();
+    if (stage !== "waiting" || !fall || typeof place?.position !== "number") return;
+    const { store } = this.context;
+    this.stopCounting = countDown(place.position, fall, (position) => store.dispatch({ type: "counted", position }));
   }
 
   listen() {

@@ -2,6 +2,9 @@
 // What the event's page knows, in one object, and how each thing that the server says changes it. Nothing here touches
 // the document: the rooms beside this file show the state and act on it.
 
+import { fallOf, lowest } from "../counting-down.js";
+
+/** @import { Fall } from "../counting-down.js" */
 /** @import { Lobby, Place, ReservationAnswer, Texts } from "../../contract.d.ts" */
 
 /**
@@ -35,8 +38,8 @@
 
 /**
  * What an answer or the stream says of the fan; a field that is left out has not changed. Only the stream says the rate
- * that operators ask for.
- * @typedef {Partial<Place> & {ratePerMinute?: number}} News
+ * that operators ask for, and how the page may count the position down until it says the next one.
+ * @typedef {Partial<Place> & {ratePerMinute?: number, fallsTo?: number, fallsInSeconds?: number}} News
  */
 
 /**
@@ -51,7 +54,9 @@
  * @property {boolean} priority whether the fan waits in the priority class
  * @property {number} firstPosition the furthest back that the fan stood in this class; 0 before a position is known
  * @property {number} progress how far the fan has come since then, in thousandths; it never falls
- * @property {News | null} place the last news of a fan who waits
+ * @property {News | null} place the last news of a fan who waits; its position is the number that is shown
+ * @property {number} said the position in that news as the server said it; 0 before a position is known
+ * @property {Fall | null} fall how the shown number falls until the next news; null: it stands
  * @property {Lobby | null} lobby the last news of a fan in the lobby
  * @property {string} opensAt when the lobby opens, or the sale where no lobby is yet to open
  * @property {{seconds: number | null, passedOn: boolean} | null} call the last call, how long it may be claimed, and
@@ -68,6 +73,7 @@
 /**
  * What happened, most of it said by the server.
  * @typedef {{type: "news", news: News, passedOn?: boolean}
+ *   | {type: "counted", position: number}
  *   | {type: "message", text: string, texts?: Texts}
  *   | {type: "noPlace", stage: Stage}
  *   | {type: "left"}
@@ -102,6 +108,8 @@ export function initialState(event, stage, kept) {
     firstPosition: kept.firstPosition,
     progress: 0,
     place: null,
+    said: 0,
+    fall: null,
     lobby: null,
     opensAt: event.lobby?.state === "early" ? event.lobby.opensAt : event.onSaleAt,
     call: null,
@@ -120,6 +128,10 @@ export function reduce(state, action) {
   switch (action.type) {
     case "news":
       return follow(hear(state, action.news), action.news, action.passedOn);
+    case "counted":
+      return state.stage === "waiting" && state.place
+        ? { ...state, ...advance(state, action.position), place: { ...state.place, position: action.position } }
+        : state;
     case "message":
       return { ...state, message: action.text, messages: action.texts ?? {} };
     case "noPlace":
@@ -167,7 +179,7 @@ function hear(state, news) {
   const namesClass = news.priority !== undefined || typeof news.position === "number";
   const priority = namesClass ? news.priority === true : state.priority;
   // The positions of another class are counted apart, so the way starts anew.
-  return priority === state.priority ? heard : { ...heard, priority, firstPosition: 0, progress: 0 };
+  return priority === state.priority ? heard : { ...heard, priority, firstPosition: 0, progress: 0, said: 0 };
 }
 
 /** Go to the part of the page where the news says the fan stands. @param {State} state @param {News} news @param {boolean} [passedOn] @returns {State} */
@@ -182,7 +194,7 @@ function follow(state, news, passedOn = false) {
     case "lobby":
       return { ...state, stage: "lobby", lobby: news.lobby ?? state.lobby };
     case "waiting":
-      return { ...state, stage: "waiting", ...advance(state, news.position), place: news };
+      return wait(state, news);
     case "called":
       return { ...state, stage: "called", call: { seconds: news.claimBySeconds ?? null, passedOn } };
     case "admitted":
@@ -237,6 +249,21 @@ const enter = (state, { expiresAt, idleEndsAt, mayRunOut }) => ({
   crowded: mayRunOut === true,
 });
 
+/** @param {State} state @param {News} news @returns {State} */
+function wait(state, news) {
+  const { position } = news;
+  if (typeof position !== "number") return { ...state, stage: "waiting", place: news, fall: null };
+  const number = lowest(state.said, state.place?.position ?? position, position);
+  return {
+    ...state,
+    stage: "waiting",
+    ...advance(state, number),
+    place: { ...news, position: number },
+    said: position,
+    fall: fallOf(news),
+  };
+}
+
 /** @param {State} state @param {number | null | undefined} position */
 function advance(state, position) {
   if (typeof position !== "number") return {};
@@ -246,7 +273,7 @@ function advance(state, position) {
 }
 
 /** @param {State} state @returns {State} */
-const withoutPlace = (state) => ({ ...state, token: null, pass: "", firstPosition: 0, progress: 0 });
+const withoutPlace = (state) => ({ ...state, token: null, pass: "", firstPosition: 0, progress: 0, said: 0 });
 
 /** The state, and everybody who shows it. */
 export class Store {
