@@ -113,6 +113,8 @@ class _Window:
             step = self.steps[name] = Step()
         step.ended.append(now)
         step.seconds.append(now - asked_at)
+        if status == 503:
+            step.seconds_refused.append(now - asked_at)
         step.outcomes[outcome(status, body)] += 1
 
 
