@@ -21,8 +21,8 @@ Flow = Generator[Call, tuple[int, bytes], None]
 LAST_ANSWERS_SECONDS = 20.0
 OUTCOME_WITHIN = 160
 TICK_SECONDS = 0.002
-"""An open loop begins what is due so often. uvloop takes a shorter timer for none: the generator would spin, and take the
-processor from the system that it measures.
+"""An open loop begins what is due so often. uvloop takes a shorter timer for none: the generator would spin, and take
+the processor from the system that it measures.
 """
 
 
