@@ -43,6 +43,8 @@ _HANDLERS: Final = (
     line.claim,
     sessions.new_session,
     halls.events,
+    halls.initial_call,
+    halls.seats,
 )
 """Each answers with an `Answer`."""
 _REFUSED_EARLY: Final = frozenset({reserve.fn, checkout.fn})
