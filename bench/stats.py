@@ -39,11 +39,14 @@ class Step:
 
     ended: array[float] = dataclasses.field(default_factory=lambda: array("d"))
     seconds: array[float] = dataclasses.field(default_factory=lambda: array("d"))
+    seconds_refused: array[float] = dataclasses.field(default_factory=lambda: array("d"))
+    """How long those took that were answered 503; they stand in ``seconds`` too."""
     outcomes: Counter[str] = dataclasses.field(default_factory=Counter)
 
     def add(self, other: Step) -> None:
         self.ended.extend(other.ended)
         self.seconds.extend(other.seconds)
+        self.seconds_refused.extend(other.seconds_refused)
         self.outcomes.update(other.outcomes)
 
 

@@ -15,17 +15,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
+from gateway.booking.desk import overloaded
 from gateway.routes import halls, line, sessions
 from gateway.routes.booking import KEY_CHARACTERS_MAX, PREFER_CHARACTERS_MAX, checkout, job, purchase, reserve
 from gateway.routes.usual_search import read_search
 from gateway.services import Services
 from gateway.wire.bodies import StrictRequest
+from gateway.wire.connections import body_at_hand
 from gateway.wire.later_headers import later_headers
-from gateway.wire.problems import answer_to
+from gateway.wire.problems import answer_to, answered, problem_answer
 from gateway.wire.request_ids import HEADER, request_id
 from gateway.wire.requests import NOSNIFF, Answer
 
@@ -40,8 +43,14 @@ _HANDLERS: Final = (
     line.claim,
     sessions.new_session,
     halls.events,
+    halls.initial_call,
+    halls.seats,
 )
 """Each answers with an `Answer`."""
+_REFUSED_EARLY: Final = frozenset({reserve.fn, checkout.fn})
+"""What a full lane refuses before all else."""
+BODY_BYTES_MAX: Final = 4096
+"""A longer body is read in the usual way first, whatever its lane has room for."""
 _FN: Final = frozenset(handler.fn for handler in _HANDLERS)
 _PARAMETERS: Final[dict[type, tuple[str, Callable[[str], Any]]]] = {
     # Fewer digits than the largest id has: a number that may be too large is Litestar's to refuse.
@@ -50,6 +59,13 @@ _PARAMETERS: Final[dict[type, tuple[str, Callable[[str], Any]]]] = {
 }
 """The usual spelling of a path's parameter by its type, and what reads it."""
 _IN_HEADERS: Final = frozenset({"idempotency_key", "prefer"})
+
+
+class _OfEvent(msgspec.Struct, rename="camel"):
+    event_id: int
+
+
+_of_event: Final = msgspec.json.Decoder(_OfEvent).decode
 _wait: Final = re.compile(rb"wait=([12]?[0-9]|30)").fullmatch
 """The query of a client that waits for its job, as clients write it; no more than `WAIT_SECONDS_MAX`."""
 
@@ -77,6 +93,7 @@ class _Way:
         has_body: the handler takes ``data``; ``may_lack_body``: an empty one means none.
         has_key: it takes the Idempotency-Key and ``Prefer``.
         read_query: reads the query; None where the handler takes nothing of it.
+        refused_early: it sends a command to a lane, which may be full.
     """
 
     handler: HTTPRouteHandler
@@ -87,6 +104,7 @@ class _Way:
     may_lack_body: bool
     has_key: bool
     read_query: Callable[[bytes], dict[str, Any] | None] | None
+    refused_early: bool
 
     @classmethod
     def to(cls, handler: HTTPRouteHandler, route: HTTPRoute) -> _Way:
@@ -105,6 +123,7 @@ class _Way:
             may_lack_body="data" in signature and signature["data"].default is None,
             has_key=signature.keys() >= _IN_HEADERS,
             read_query=_QUERIES.get(handler.fn, _left_to_litestar) if others else None,
+            refused_early=handler.fn in _REFUSED_EARLY,
         )
 
 
@@ -114,6 +133,8 @@ class Express:
     def __init__(self, app: Litestar, services: Services) -> None:
         self._app = app
         self._services = services
+        problem = overloaded()
+        self._overloaded = problem_answer(problem.document, problem.headers)
         self._ways: dict[tuple[str, str], _Way] = {}
         """By method and path, or by method and the name of the path's group in the pattern."""
         groups: list[str] = []
@@ -147,6 +168,8 @@ class Express:
         way, written = self._way(scope)
         if way is None:
             return False
+        if way.refused_early and self._refuses(way, scope, receive, send):
+            return True
         arguments: dict[str, Any] = {}
         if way.read_query is not None and scope["query_string"]:
             read = way.read_query(scope["query_string"])
@@ -181,6 +204,29 @@ class Express:
         self._services.traffic.answered(scope, response.status, time.perf_counter() - began_at)
         response.add_headers((HEADER, request_id(scope)), NOSNIFF, *later_headers(scope))
         await response.send(scope, receive, send)
+        return True
+
+    def _refuses(self, way: _Way, scope: Any, receive: Any, send: Any) -> bool:
+        """Refuse a command whose lane is full. Of the request only the event in its body is read, because refusing must
+        stay cheap: its cost is taken from those who book. False where the lane has room, or the request is to be read
+        in the usual way.
+        """
+        desk = self._services.desk
+        if not desk.refused_lately:
+            return False
+        began_at = time.perf_counter()
+        body = body_at_hand(receive, BODY_BYTES_MAX)
+        if body is None:
+            return False
+        try:
+            event_id = _of_event(body).event_id
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return False
+        if not desk.is_full(event_id) or not self._overloaded.write(send, (HEADER, request_id(scope)), NOSNIFF):
+            return False
+        answered["overloaded"] += 1
+        scope["path_template"] = way.template
+        self._services.traffic.answered(scope, self._overloaded.status, time.perf_counter() - began_at)
         return True
 
 

@@ -44,13 +44,14 @@ def get_load(address: Address, path: str, seconds: float, *headers: str, connect
     )
 
 
-def wrk(address: Address, path: str, seconds: float, connections: int) -> float | None:
-    """Requests a second as wrk measures them; None where it is not installed."""
+def wrk(address: Address, path: str, seconds: float, connections: int, *headers: str) -> float | None:
+    """Requests a second as wrk measures them; None where it is not installed, or not all were answered 2xx."""
     program = shutil.which("wrk")
     if program is None:
         return None
     url = f"http://{address[0]}:{address[1]}{path}"
     command = [program, "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", url]
+    command += [word for header in headers for word in ("-H", header)]
     text = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=True).stdout
     found = re.search(r"Requests/sec:\s+([0-9.]+)", text)
-    return float(found.group(1)) if found else None
+    return float(found.group(1)) if found and "Non-2xx" not in text else None

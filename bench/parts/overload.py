@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
+from collections.abc import Mapping
 
 from bench.load import closed_loop, open_loop, repeat
 from bench.parts.reserve import Hall, mean_batch
 from bench.processes import apart
 from bench.report import Part
-from bench.servers import System
-from bench.stats import percentile
+from bench.servers import System, Use
+from bench.stats import Latencies, percentile
 
 GATEWAYS = 4
 FACTOR = 1.5
@@ -27,6 +29,7 @@ def measure(system: System, *, seconds: float = 30.0, peak_seconds: float = 8.0)
     addresses = [gateway.address for gateway in gateways]
     hall = Hall(system, SEATS, 50_000)
     raw = hall.reserves(int(peak_seconds * 5_000))
+    at_rest = system.uses()
     closed = apart(
         lambda: closed_loop(
             addresses, repeat("reserve", iter(raw)), connections=CONNECTIONS, seconds=peak_seconds, warm_seconds=2.0
@@ -36,9 +39,11 @@ def measure(system: System, *, seconds: float = 30.0, peak_seconds: float = 8.0)
     peak = closed.rate("reserve", "200")
     with system.connect() as connection:
         peak_batch = mean_batch(connection, hall.event_id)
+    at_peak = system.uses()
     over = Hall(system, SEATS, 50_000)
     offered = FACTOR * peak
     more = over.reserves(int((WARM_SECONDS + seconds) * offered) + 1)
+    before = system.uses()
     load = apart(
         lambda: open_loop(
             addresses,
@@ -49,6 +54,7 @@ def measure(system: System, *, seconds: float = 30.0, peak_seconds: float = 8.0)
             warm_seconds=WARM_SECONDS,
         )
     )
+    after = system.uses()
     with system.connect() as connection:
         over_batch = mean_batch(connection, over.event_id)
     system.stop(worker, *gateways)
@@ -69,6 +75,9 @@ def measure(system: System, *, seconds: float = 30.0, peak_seconds: float = 8.0)
     )
     part.add("mean batch", over_batch, "commands", "at the closed-loop peak", peak_batch, "≥ 1")
     part.add("answered 503", refused / begun, "of the offered")
+    waits = Latencies.of(load.steps["reserve"].seconds_refused)
+    part.add("refused within: median", waits.p50_ms, "ms")
+    part.add("refused within: p99", waits.p99_ms, "ms", aim="≤ 50")
     part.add("answered neither 200 nor 503, or not in time", 1 - (outcomes["200"] + refused) / begun, "of the offered")
     ended = load.steps["reserve"].ended
     first = min(ended)
@@ -80,5 +89,12 @@ def measure(system: System, *, seconds: float = 30.0, peak_seconds: float = 8.0)
         "answered": total,
         "answersBySecondSinceTheFirst": [by_second[second] for second in range(int(seconds) + 1)],
         "p99Ms": round(percentile(sorted(load.steps["reserve"].seconds), 0.99) * 1000, 1),
+        "refused": dataclasses.asdict(waits),
+        "cpuSeconds": {"peak": _spent(at_rest, at_peak), "overload": _spent(before, after)},
     }
     return part
+
+
+def _spent(before: Mapping[str, Use], after: Mapping[str, Use]) -> dict[str, float]:
+    """Processor time by program, with the warm seconds and the last answers."""
+    return {name: round(use.cpu_seconds - before[name].cpu_seconds, 2) for name, use in after.items()}

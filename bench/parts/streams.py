@@ -11,20 +11,18 @@ from __future__ import annotations
 import getpass
 import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import psutil
 
 from bench import fans
 from bench.baseline.broadcast import PLACE
 from bench.client import Address, ask, request
 from bench.load import closed_loop, repeat
+from bench.nginx import nginx
 from bench.processes import apart
 from bench.report import Part
-from bench.servers import System, Use, free_port, sum_use
+from bench.servers import System, Use, free_port
 from bench.sse import Crowd, Seen
 from bench.stats import percentile
 from db.events.seed import RoomSeed
@@ -165,20 +163,9 @@ def nchan_missing() -> str:
 def nchan(system: System, count: int, seconds: float) -> Streamed:
     port = free_port()
     address = ("127.0.0.1", port)
-    folder = system.folder / "nginx"
-    folder.mkdir()
-    configuration = folder / "nginx.conf"
-    configuration.write_text(NCHAN.format(module=NCHAN_MODULE, folder=folder, port=port, user=getpass.getuser()))
-    program = shutil.which("nginx") or "nginx"
-    command = [program, "-c", str(configuration), "-p", str(folder), "-e", str(folder / "e.log")]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + 10
-        while ask(address, request("GET", "/live"), 2)[0] != 204:
-            if time.monotonic() > until:
-                raise RuntimeError(f"nginx did not start: {(folder / 'e.log').read_text()}")
-            time.sleep(0.1)
-        parent = psutil.Process(process.pid)
+    folder = system.folder / "nchan"
+    configuration = NCHAN.format(module=NCHAN_MODULE, folder=folder, port=port, user=getpass.getuser())
+    with nginx(folder, configuration, address, "/live") as use:
 
         def publish() -> None:
             # nchan adds "data: " and the frame's end itself.
@@ -187,10 +174,7 @@ def nchan(system: System, count: int, seconds: float) -> Streamed:
 
         publish()
         targets = [(address, request("GET", "/sub", "Accept: text/event-stream"), "")] * count
-        return stream(targets, lambda: sum_use([parent, *parent.children(recursive=True)]), seconds, publish)
-    finally:
-        process.terminate()
-        process.wait(20)
+        return stream(targets, use, seconds, publish)
 
 
 def measure(system: System, *, count: int = FANS, seconds: float = 15.0, with_nchan: bool = True) -> Part:
@@ -208,8 +192,8 @@ def measure(system: System, *, count: int = FANS, seconds: float = 15.0, with_nc
     if missing:
         part.details["nchan"] = {"skipped": missing}
         return part
-    nginx = nchan(system, count, seconds)
-    part.details["nchan"] = nginx.document
-    part.add("memory a fan", ours.kb_a_fan, "KB", "nchan", nginx.kb_a_fan)
-    part.add("CPU an event", ours.us_an_event, "µs", "nchan", nginx.us_an_event, "≤ 3")
+    in_nginx = nchan(system, count, seconds)
+    part.details["nchan"] = in_nginx.document
+    part.add("memory a fan", ours.kb_a_fan, "KB", "nchan", in_nginx.kb_a_fan)
+    part.add("CPU an event", ours.us_an_event, "µs", "nchan", in_nginx.us_an_event, "≤ 3")
     return part

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 import uuid
 from collections import deque
@@ -41,6 +42,8 @@ LATE_SECONDS: Final = 5
 LOST_SECONDS: Final = 1.0
 CLAIM_SECONDS: Final = 60
 FIGURES_SECONDS: Final = 1.0
+REFUSING_SECONDS: Final = 1.0
+"""For so long after a refusal commands are refused before all else, where their lane is full (`gateway.express`)."""
 NEW_PAYMENT_WAIT_SECONDS: Final = 2.0
 """A request waits so long at most for the provider to open a payment: its fan can be led to the page meanwhile."""
 OPEN_PAYMENT_WAIT_SECONDS: Final = 10.0
@@ -112,6 +115,7 @@ class Desk:
         self._lanes: dict[int, Coalescer] = {}
         self._handed_over_later = 0
         self._figures: dict[int, Figures] = {}
+        self._refused_at = -math.inf
         self._readings: deque[tuple[float, dict[int, Figures]]] = deque(maxlen=READINGS_KEPT)
 
     def _coalescer(self, number: int) -> Coalescer:
@@ -244,8 +248,18 @@ class Desk:
         Raises:
             ProblemError: ``overloaded``.
         """
-        if self._lane_of(event_id).full or self._handed_over_later >= self._settings.buffer_max:
-            raise _overloaded()
+        if self.is_full(event_id):
+            self._refused_at = time.monotonic()
+            raise overloaded()
+
+    def is_full(self, event_id: int) -> bool:
+        """Whether the event's lane would refuse a command now."""
+        return self._lane_of(event_id).full or self._handed_over_later >= self._settings.buffer_max
+
+    @property
+    def refused_lately(self) -> bool:
+        """Whether a command was refused for a full lane in the last `REFUSING_SECONDS`."""
+        return time.monotonic() - self._refused_at < REFUSING_SECONDS
 
     async def book(self, ask: Ask) -> Booked:
         """Send the command to its lane; or, for a retry, repeat the outcome of the first request with its
@@ -295,12 +309,12 @@ class Desk:
             ProblemError: ``overloaded``, because they did not in time, or too many commands wait for it.
         """
         if self._handed_over_later >= self._settings.buffer_max:
-            raise _overloaded()
+            raise overloaded()
         self._handed_over_later += 1
         try:
             await self.site_lanes.handed_over(event_id, self._settings.command_deadline_seconds * HAND_OVER_SHARE)
         except TimeoutError:
-            raise _overloaded() from None
+            raise overloaded() from None
         finally:
             self._handed_over_later -= 1
 
@@ -343,7 +357,7 @@ class Desk:
             await taken
             return None
         except LaneFullError:
-            raise _overloaded() from None
+            raise overloaded() from None
         except LaneUnavailableError as away:
             raise ProblemError(
                 "unavailable",
@@ -426,7 +440,8 @@ class Desk:
         )
 
 
-def _overloaded() -> ProblemError:
+def overloaded() -> ProblemError:
+    """What a command is refused with where its lane, or the gateway's buffer, is full."""
     return ProblemError("overloaded", retry_after_seconds=LaneFullError.retry_after_seconds)
 
 

@@ -38,7 +38,7 @@ from gateway.wire.negotiation import field, has_already, takes_gzip
 from gateway.wire.openapi import header
 from gateway.wire.problems import ProblemError, invalid
 from gateway.wire.requests import Answer, AnyRequest
-from gateway.wire.shared import MOVING_SECONDS, Shared
+from gateway.wire.shared import MOVING_SECONDS, header_lines
 from gateway.wire.stream import Stream, StreamResponse
 
 public = public_router("events")
@@ -99,13 +99,7 @@ def _moving(request: AnyRequest, hall: Hall, version_min: int) -> Mapping[bytes,
     """
     if version_min or hall.rehearsal_of is not None or services_of(request).identity.has_token(request):
         return NO_CACHE
-    return _shared(MOVING_SECONDS, event_key(hall.event_id))
-
-
-def _shared(seconds: int, key: str) -> Mapping[bytes, bytes]:
-    """The headers by which an edge keeps an answer for so long, under this key."""
-    shared = Shared(seconds, (key,))
-    return {name.lower().encode(): value.encode() for name, value in shared.headers.items()}
+    return header_lines(MOVING_SECONDS, event_key(hall.event_id))
 
 
 READ_REFUSED = ("invalid_request", "unknown_event")
@@ -307,7 +301,7 @@ async def events(
         suggestions=suggest,
     )
     rendered = await services.catalogue.answer(ask)
-    return _cacheable(request, rendered, _shared(services.settings.edge.list_seconds, LISTS))
+    return _cacheable(request, rendered, header_lines(services.settings.edge.list_seconds, LISTS))
 
 
 def _moment(text: str | None, name: str) -> dt.datetime | None:

@@ -88,6 +88,11 @@ answered: Final[Counter[str]] = Counter()
 
 def problem_response(document: dict[str, Any], headers: dict[str, str] | None = None) -> Answer:
     answered[document["code"]] += 1
+    return problem_answer(document, headers)
+
+
+def problem_answer(document: dict[str, Any], headers: dict[str, str] | None = None) -> Answer:
+    """A problem's answer, not counted among those `answered`: whoever sends it counts it."""
     return Answer(
         msgspec.json.encode(document),
         status_code=document["status"],

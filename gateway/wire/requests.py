@@ -135,6 +135,10 @@ class Answer(Response[bytes]):
         """Have the browser keep these."""
         self._headers += [(b"set-cookie", set_cookie_line(cookie)) for cookie in cookies]
 
+    def write(self, send: Any, *headers: tuple[bytes, bytes]) -> bool:
+        """As `gateway.wire.connections.write_whole`, with further headers, which the next request's do not have."""
+        return write_whole(send, self.status, (*self._headers, *headers), self._body)
+
     async def send(self, scope: Any, receive: Any, send: Any) -> None:
         if not write_whole(send, self.status, self._headers, self._body):
             await send({"type": "http.response.start", "status": self.status, "headers": self._headers})

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from db.edge.keys import HEADERS, Provider
@@ -26,6 +27,7 @@ def name_keys_for(provider: Provider) -> None:
     """Have this process' answers tell their keys as this provider reads them."""
     global _provider
     _provider = provider
+    header_lines.cache_clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,12 @@ class Shared:
         control = f"public, max-age=0, s-maxage={self.seconds}, stale-while-revalidate={STALE_SECONDS}"
         name, between = HEADERS.get(_provider, ("", ""))
         return {"Cache-Control": control} | ({name: between.join(self.keys)} if name else {})
+
+
+@lru_cache(maxsize=1024)
+def header_lines(seconds: int, key: str) -> Mapping[bytes, bytes]:
+    """The headers of an answer with one key as ASGI has them, which thousands of requests a second are given."""
+    return {name.lower().encode(): value.encode() for name, value in Shared(seconds, (key,)).headers.items()}
 
 
 def seconds_until_change(now: dt.datetime, moments: Iterable[dt.datetime | None], most: int) -> int:

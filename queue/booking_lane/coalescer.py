@@ -63,6 +63,7 @@ class _UnderWay:
 
     Attributes:
         timer: gives the batch up when it fires.
+        sent_at: when it left this process.
         commands: how many commands the batch has.
         command_id: the id of one of them.
         taken_at: when Redis took the batch.
@@ -70,6 +71,7 @@ class _UnderWay:
     """
 
     timer: asyncio.TimerHandle
+    sent_at: float
     commands: int
     command_id: uuid.UUID
     taken_at: float = math.inf
@@ -118,8 +120,9 @@ class Coalescer:
         self._batch_seconds_max = batch_seconds_max
         self._wait_seconds_max = wait_seconds_max
         self._may_acknowledge = may_acknowledge
-        self._sent: deque[tuple[float, int]] = deque()
-        self._sent_commands = 0
+        self._done: deque[tuple[float, int]] = deque()
+        """When each batch that the pace is measured by was sent, and how many commands it had."""
+        self._done_commands = 0
         self._under_way_commands = 0
         self._others_queued = 0
         self._waiting: deque[_Waiting] = deque()
@@ -178,13 +181,17 @@ class Coalescer:
         return inside >= always and inside >= self._pace() * self._wait_seconds_max / 2
 
     def _pace(self) -> float:
-        """How many commands were sent in a second lately; infinite if none was."""
+        """How many commands a second were finished lately; 0 if none was.
+
+        How many were sent says too much: a gateway whose sale begins sends whole batches at once, and would let several
+        seconds' worth of commands wait.
+        """
         now = asyncio.get_running_loop().time()
-        while self._sent and (now - self._sent[0][0] > RATE_SECONDS or len(self._sent) > BATCHES_MEASURED_MAX):
-            self._sent_commands -= self._sent.popleft()[1]
-        if not self._sent:
-            return math.inf
-        return self._sent_commands / max(RATE_SECONDS_MIN, now - self._sent[0][0])
+        while self._done and (now - self._done[0][0] > RATE_SECONDS or len(self._done) > BATCHES_MEASURED_MAX):
+            self._done_commands -= self._done.popleft()[1]
+        if not self._done:
+            return 0.0
+        return self._done_commands / max(RATE_SECONDS_MIN, now - self._done[0][0])
 
     def _may_leave(self) -> bool:
         under_way_max = self._unfinished_max if self._others_queued < 1 else 1
@@ -225,6 +232,8 @@ class Coalescer:
         if batch is not None:
             batch.timer.cancel()
             self._under_way_commands -= batch.commands
+            self._done.append((batch.sent_at, batch.commands))
+            self._done_commands += batch.commands
             _acknowledge(batch.takens)
             self._leave()
 
@@ -245,11 +254,9 @@ class Coalescer:
             takens = [taken for taken, _, _ in leaving]
             batch = Batch(command_id_new(), self._origin, self.number, tuple([command for _, command, _ in leaving]))
             timer = loop.call_later(self._batch_seconds_max, self.finished, batch.batch_id)
-            self._unfinished[batch.batch_id] = _UnderWay(timer, count, batch.commands[0].command_id)
+            self._unfinished[batch.batch_id] = _UnderWay(timer, loop.time(), count, batch.commands[0].command_id)
             self._under_way_commands += count
             self.batch_sizes.append(count)
-            self._sent.append((loop.time(), count))
-            self._sent_commands += count
             self._sending.add(task := loop.create_task(self._send(batch, takens)))
             task.add_done_callback(self._sending.discard)
 

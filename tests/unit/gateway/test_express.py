@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import logging
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from litestar import Litestar
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from gateway.express import Express
+from booking_lane.coalescer import LaneFullError
+from gateway.express import BODY_BYTES_MAX, Express
 from gateway.hall.hall import Rendered
 from gateway.search.catalogue import Search
 from gateway.search.held import HeldCatalogue
+from gateway.wire import problems
+from gateway.wire.problems import ProblemError
 
 NOW = dt.datetime(2027, 6, 12, tzinfo=dt.UTC)
 ID = "0192f0c5-7d1e-7a3b-8c4d-5e6f7a8b9c0d"
@@ -40,6 +47,8 @@ UNUSUAL = [
     ("GET", f"/api/jobs/{ID}", b"wait=31"),
     ("GET", f"/api/jobs/{ID}", b"wait=1&wait=2"),
     ("GET", "/api/queue/1", b"token=x"),
+    ("GET", "/api/initial-call/1", b"minVersion=1"),
+    ("GET", "/api/events/1/seats", b"minVersion=1"),
     ("DELETE", "/api/queue/1", b""),
     ("OPTIONS", "/api/reserve", b""),
     *(
@@ -163,3 +172,100 @@ def test_both_ways_search_for_the_same(app: Litestar, monkeypatch: pytest.Monkey
     assert answer_of(app, "GET", "/api/events", b"", query) == answered
     assert (answered[0], ways) == (200, [True])
     assert asked[0] == asked[1]
+
+
+class Written(asyncio.Transport):
+    """Keeps what is written to a connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.bytes += data
+
+
+def written_to(app: Litestar, path: str, body: bytes, *, whole: bool = True) -> tuple[int, dict[str, str], Any]:
+    """What uvicorn's connection is told where this body has come; not ``whole``: its end comes when it is waited for.
+    Status, headers and document.
+    """
+    transport = Written()
+
+    async def run() -> None:
+        cycle = RequestResponseCycle(
+            scope=scope_of("POST", path, b"", (b"content-type", b"application/json")),  # type: ignore[arg-type]
+            transport=transport,
+            flow=FlowControl(transport),
+            logger=logging.getLogger(),
+            access_logger=logging.getLogger(),
+            access_log=False,
+            default_headers=[],
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=True,
+            on_response=lambda: None,
+        )
+        cycle.body, cycle.more_body = bytearray(body), not whole
+        if whole:
+            cycle.message_event.set()
+        running = asyncio.create_task(cycle.run_asgi(app))  # type: ignore[arg-type]
+        if not whole:
+            await asyncio.sleep(0)
+            cycle.more_body = False
+            cycle.message_event.set()
+        await asyncio.wait_for(running, 30)
+
+    asyncio.run(run())
+    head, _, document = transport.bytes.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    return int(first.split()[1]), dict(line.split(": ", 1) for line in lines), msgspec.json.decode(document)
+
+
+def test_a_full_lane_refuses_by_the_event_alone(app: Litestar, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = app.state["services"]
+    unreadable = b'{"eventId":1,"unknown":1}'
+    monkeypatch.setattr(services.desk, "is_full", lambda event_id: event_id == 1)
+    monkeypatch.setattr("gateway.booking.desk.REFUSING_SECONDS", 3600.0)
+    assert written_to(app, "/api/reserve", unreadable)[0] == 400, "nothing was refused yet, so the body is read first"
+    with pytest.raises(ProblemError, match="overloaded"):
+        services.desk.refuse_if_full(1)
+    before = problems.answered["overloaded"]
+    for path in ("/api/reserve", "/api/checkout"):
+        status, headers, document = written_to(app, path, unreadable)
+        assert (status, document["code"], document["status"]) == (503, "overloaded", 503)
+        assert document["retryAfterSeconds"] == LaneFullError.retry_after_seconds
+        assert headers["retry-after"] == str(LaneFullError.retry_after_seconds)
+        assert headers["content-type"] == "application/problem+json"
+        assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
+        assert len(headers["x-request-id"]) >= 8
+        assert services.traffic.requests["POST", path, 503] == 1
+    assert problems.answered["overloaded"] == before + 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"eventId":2,"unknown":1}',
+        b'{"eventId":"1"}',
+        b"[",
+        b"",
+        b"\xff",
+        b'{"eventId":1,"unknown":"%s"}' % (b"x" * BODY_BYTES_MAX),
+    ],
+)
+def test_what_a_full_lane_does_not_refuse_early_is_read(
+    app: Litestar, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    services = app.state["services"]
+    monkeypatch.setattr(services.desk, "is_full", lambda event_id: event_id == 1)
+    with pytest.raises(ProblemError, match="overloaded"):
+        services.desk.refuse_if_full(1)
+    assert written_to(app, "/api/reserve", body)[2]["code"] == "invalid_request"
+
+
+def test_a_body_that_has_not_come_is_waited_for(app: Litestar, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = app.state["services"]
+    monkeypatch.setattr(services.desk, "is_full", lambda event_id: True)
+    with pytest.raises(ProblemError, match="overloaded"):
+        services.desk.refuse_if_full(1)
+    assert written_to(app, "/api/reserve", b'{"eventId":1,"unknown":1}', whole=False)[0] == 400
