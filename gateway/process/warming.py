@@ -1,0 +1,14 @@
+"""What a gateway loads once it serves. It starts without these, and no fan waits for them later."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+
+from db.search import dates
+
+
+async def load_the_rest() -> None:
+    """Load it in a thread, between whose steps requests are answered."""
+    await asyncio.to_thread(dates.prepare)
+    await asyncio.to_thread(importlib.import_module, "icalendar")
