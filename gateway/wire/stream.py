@@ -14,7 +14,7 @@ import math
 import random
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from sse_starlette import EventSourceResponse
@@ -28,7 +28,7 @@ Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 Receive = Callable[[], Awaitable[Message]]
 Scope = MutableMapping[str, Any]
-Leave = Callable[[], Coroutine[Any, Any, None]]
+Leave = Callable[[], Awaitable[None]]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 RETRY_MS: Final = (500, 4_500)
@@ -218,7 +218,7 @@ class Stream:
         if slot is not None and leave is not None:
             slot.release()
             # Among its own uvicorn waits for the task before it ends.
-            task = asyncio.get_running_loop().create_task(leave())
+            task = asyncio.get_running_loop().create_task(_run(leave))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -239,6 +239,10 @@ class Stream:
         finally:
             self._waiting = None
         self.write(frame)
+
+
+async def _run(leave: Leave) -> None:
+    await leave()
 
 
 class StreamResponse(EventSourceResponse):
