@@ -168,12 +168,12 @@ class Stream:
         self._beat_at = math.inf
         self.write(bye_frame() if last is None else last)
         self.closed = True
-        if self._flow.write_paused:
-            self._transport.abort()
-        else:
-            self._complete()
+        self._complete()
 
     def _complete(self) -> None:
+        if self._flow.write_paused:
+            self._transport.abort()
+            return
         # With room to write, uvicorn's send does not suspend: it is over at the first step.
         with contextlib.suppress(StopIteration):
             self._cycle.send({"type": "http.response.body", "body": b"", "more_body": False}).send(None)
