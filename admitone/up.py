@@ -34,12 +34,13 @@ from admitone.running import forget, note, reachable_host
 from admitone.settings import Settings, environ_with
 from admitone.supervisor import Child, ChildError
 from db.connections import look
+from db.connections.schema_head import head
 from db.events.seed import PAID_DEMO_NAME, find_demo, room_seed, seed_demo
-from db.migrate import migrate
 from db.operators.accounts import add_operator
 from db.patience import Patience
 from db.payments.states import TEST
 from db.sealing.keyring import Keyring, use
+from db.search.writing import index_all
 from gateway.wire.addresses import PublicAddress
 
 OPERATOR = "demo"
@@ -154,18 +155,11 @@ def _run(
         running.callback(server.stop)
         environ[name] = server.start()
 
-    migrate(environ["DATABASE_URL"])
-    use(Keyring.of(msgspec.structs.replace(settings.site, secret=environ["ADMITONE_SECRET"])))
-    event_id = _demo_event(environ["DATABASE_URL"], settings, crowd)
-    paid_event_id = None
+    _bring_up_to_date(environ["DATABASE_URL"])
     if not settings.payment.names and not settings.site.production:
         environ["ADMITONE_PAYMENT_PROVIDERS"] = TEST
         if not settings.invoice.seller:
             environ |= DEMO_SELLER
-    if TEST in environ.get("ADMITONE_PAYMENT_PROVIDERS", ""):
-        paid_event_id = paid_event(environ["DATABASE_URL"], settings)
-    password = secrets.token_urlsafe(12)
-    add_operator(environ["DATABASE_URL"], OPERATOR, password)
 
     def add(name: str, stop_seconds_max: float, *arguments: str) -> None:
         log = logs / f"{name}.log"
@@ -177,8 +171,18 @@ def _run(
         child.start()
 
     listen = ("--host", settings.server.host, "--port", str(port), "--workers", str(workers))
-    add("worker", WORKER_STOP_SECONDS_MAX)
     add("gateway", GATEWAY_STOP_SECONDS_MAX, *listen)
+    add("worker", WORKER_STOP_SECONDS_MAX)
+
+    # Meanwhile the children load.
+    use(Keyring.of(msgspec.structs.replace(settings.site, secret=environ["ADMITONE_SECRET"])))
+    event_id = _demo_event(environ["DATABASE_URL"], settings, crowd)
+    paid_event_id = None
+    if TEST in environ.get("ADMITONE_PAYMENT_PROVIDERS", ""):
+        paid_event_id = paid_event(environ["DATABASE_URL"], settings)
+    password = secrets.token_urlsafe(12)
+    add_operator(environ["DATABASE_URL"], OPERATOR, password)
+
     _await_ready(url, children)
     running.callback(forget, folder)
     note(folder, environ, url)
@@ -275,6 +279,19 @@ def _kept_secret(path: Path) -> str:
     if not path.exists():
         own_file(path, secrets.token_urlsafe(48), Account("", os.geteuid(), os.getegid()))
     return path.read_text(encoding="utf-8").strip()
+
+
+def _bring_up_to_date(database_url: str) -> None:
+    """Migrate, and write what the search finds. Alembic, which takes long to load, is left out where it has no work."""
+    with look.connect(database_url, "admitone-up") as connection:
+        is_new = connection.execute("SELECT to_regclass('alembic_version') IS NULL").fetchone() == (True,)
+        found = None if is_new else connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    if found == (head(),):
+        index_all(database_url)
+        return
+    from db.migrate import migrate
+
+    migrate(database_url)
 
 
 def _demo_event(database_url: str, settings: Settings, crowd: int) -> int:

@@ -24,10 +24,14 @@ from gateway.wire.proxies import TrustedProxies
 from tickets.wallets import WalletError, Wallets
 from workers.parts import Part
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+"""These commands alone (`admitone.__main__`)."""
+
 GRACE_SECONDS = 5
 SOCKETS_WAITING_MAX = 16_384
 
 
+@app.command()
 def up(
     port: Annotated[int | None, typer.Option(help="Port of the gateway; 0 takes a free one.")] = None,
     crowd: Annotated[int, typer.Option(min=0, max=1000, help="Simulated fans about at a time.")] = 40,
@@ -45,6 +49,7 @@ def up(
     )
 
 
+@app.command()
 def gateway(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
@@ -107,6 +112,7 @@ def _listens_on(host: str, workers: int) -> str:
     return "" if host == "::" and workers == 1 else host
 
 
+@app.command()
 def worker(
     lane: Annotated[
         list[int] | None, typer.Option(help="Work only this lane (may be given again); all by default.")

@@ -110,7 +110,7 @@ def date_meanings(asked: Sequence[str]) -> list[tuple[int, int, str]]:
 
 
 def prepare() -> None:
-    """Read the names of months and weekdays now, which takes a tenth of a second, and not with the first search."""
+    """Read the names of months and weekdays now, and not with the first search."""
     _names()
 
 

@@ -12,17 +12,19 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-import aiohttp
 import msgspec
-from joserfc import jwt
-from joserfc.errors import InvalidKeyIdError, JoseError
-from joserfc.jwk import Key, KeySet
 
 from gateway.accounts.settings import IssuerSettings, OidcSettings
 from gateway.wire.problems import ProblemError
+
+# `Issuer` loads these packages, because a gateway without issuers starts without them.
+if TYPE_CHECKING:
+    import aiohttp
+    from joserfc import jwt
+    from joserfc.jwk import Key, KeySet
 
 logger = logging.getLogger(__name__)
 
@@ -68,10 +70,14 @@ class Issuer:
     def __init__(
         self, settings: IssuerSettings, of_all: OidcSettings, *, https_only: bool, now: Callable[[], float]
     ) -> None:
+        import aiohttp
+        import joserfc.jwk
+        import joserfc.jwt  # noqa: F401 - so that no sign-in waits for the packages to load
+
         self.settings = settings
         self._scopes = settings.scopes or of_all.scopes
         self._algorithms = (settings.algorithms or of_all.algorithms).split(",")
-        self._timeout_seconds = of_all.timeout_seconds
+        self._timeout = aiohttp.ClientTimeout(total=of_all.timeout_seconds)
         self._keys_seconds = of_all.keys_seconds
         self._https_only = https_only
         self._now = now
@@ -132,6 +138,9 @@ class Issuer:
         Raises:
             ProblemError: ``issuer_refused`` or ``unavailable``.
         """
+        from joserfc import jwt
+        from joserfc.errors import JoseError
+
         settings, now = self.settings, int(self._now())
         try:
             token = await self._decoded(id_token)
@@ -167,6 +176,9 @@ class Issuer:
         """The token, once its signature is checked. For an unknown key id the keys are read anew, for they may have
         been changed.
         """
+        from joserfc import jwt
+        from joserfc.errors import InvalidKeyIdError
+
         keys = await self._known_keys()
         try:
             return jwt.decode(id_token, keys, algorithms=self._algorithms)
@@ -193,6 +205,8 @@ class Issuer:
             return description
 
     async def _known_keys(self, *, anew: bool = False) -> KeySet:
+        from joserfc.errors import JoseError
+
         description = await self._described()
         asked_at = time.monotonic()
         async with self._reading:
@@ -214,13 +228,12 @@ class Issuer:
         Raises:
             ProblemError: ``issuer_refused`` for an answer of 400 to 499, else ``unavailable``.
         """
+        import aiohttp
+
         if self._https_only and urlsplit(url).scheme != "https":
             raise self._away("an address has no TLS")
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=self._timeout_seconds),
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
+            self._session = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar())
         try:
             async with self._session.request(
                 method, url, data=form, allow_redirects=False, headers={"Accept": "application/json"}
@@ -294,6 +307,8 @@ def challenge_of(verifier: str) -> str:
 
 def _signing_keys(document: dict[str, Any]) -> KeySet:
     """The issuer's keys for signatures. Symmetric ones have no place in a public document."""
+    from joserfc.jwk import KeySet
+
     read = KeySet.import_key_set(document)  # type: ignore[arg-type]
     keys: list[Key] = [key for key in read if key.key_type != "oct" and key.get("use") in (None, "sig")]
     if not keys:

@@ -81,7 +81,8 @@ def _parse(name: str, text: str) -> _Module:
             raise BundleError(f'{_place(name, text, found)}: "{path}" is not a script of ours: begin with ./ or ../')
         module = posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
         imports.append(_Import(module, tuple(_names(name, text, found))))
-    for pattern in (_STATEMENT, _PLACE_DEPENDENT):
+    is_place_dependent = "import(" in text or "import.meta" in text
+    for pattern in (_STATEMENT, _PLACE_DEPENDENT) if is_place_dependent else (_STATEMENT,):
         for found in pattern.finditer(text):
             if not _IMPORT.match(text, found.start()) and not _EXPORT.match(text, found.start()):
                 raise BundleError(f"{_place(name, text, found)}: the bundler does not take {found[0].strip()}")
@@ -112,7 +113,7 @@ def _without_comments(name: str, text: str) -> str:
             if not (code.startswith("}") if in_template else code.endswith("${")):
                 raise BundleError(f"{name}:{number}: the text of a template literal goes over several lines")
             in_template = not in_template
-        lines.append(_BESIDE_CODE.sub("", code) + "\n")
+        lines.append((_BESIDE_CODE.sub("", code) if "//" in code or "/**" in code else code) + "\n")
     return "".join(lines)
 
 

@@ -19,7 +19,6 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connections.old_reads import OldReads
-from db.search import dates
 from db.search.following import changes_since, next_rows, oldest_transaction, rows_of
 from db.search.reading import BOUNDS, NO_SEATS, Bounds, Found, Seats, read_seats
 from gateway.search.catalogue import Catalogue, Hits, Place, Search, Sort
@@ -73,7 +72,6 @@ class MemoryCatalogue:
         self._looked_at = -math.inf
         self._doubts = self._doubts_met = 0
         self.programme = 0
-        dates.prepare()
 
     async def search(self, ask: Search) -> Hits:
         if self.finds(ask) and await self.is_fresh() and (hits := self.find(ask)) is not None:

@@ -7,7 +7,6 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connections.old_reads import OldReads
-from db.search import dates
 from db.search.reading import BOUNDS, Bounds, Facets, Found, facets, search
 from gateway.search.catalogue import Hits, Place, Search, Sort
 from gateway.search.suggestions import SOURCES_MAX, suggestions
@@ -19,7 +18,6 @@ class PostgresCatalogue:
     def __init__(self, old_reads: OldReads, bounds: Bounds = BOUNDS) -> None:
         self._old_reads = old_reads
         self._bounds = bounds
-        dates.prepare()
 
     async def search(self, ask: Search) -> Hits:
         return await self._old_reads.read(partial(_search, ask, self._bounds))

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import importlib
 import logging
 import socket
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import aiohttp
-from aiohttp import AddrInfoType
 from redis.exceptions import RedisError
 
 from db.patience import Turns
@@ -25,6 +24,11 @@ from db.shops.probes import Networks, may_be_asked
 from gateway.line.registry import RoomRegistry
 from gateway.shops.settings import ShopSettings
 from waiting_room.shop_figures import Look, ShopFigures, rest_seconds
+
+# The first look loads it, because a gateway without shops starts without it.
+if TYPE_CHECKING:
+    import aiohttp
+    from aiohttp import AddrInfoType
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +105,10 @@ class ShopProbes:
 
     async def look(self, url: str) -> Look:
         """Ask the URL once. It raises only when it is cancelled."""
+        # In a thread, because loading takes a good twentieth of a second.
+        await asyncio.to_thread(importlib.import_module, "aiohttp")
+        import aiohttp
+
         began = time.perf_counter()
         is_failed = True
         try:
@@ -121,6 +129,8 @@ class ShopProbes:
             await self._session.close()
 
     def _client(self) -> aiohttp.ClientSession:
+        import aiohttp
+
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(

@@ -12,6 +12,7 @@ import socket
 from typing import Any, Final
 
 import msgspec
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from booking_lane.problems import problem
@@ -33,13 +34,60 @@ class _HeadTooLargeError(Exception):
     """Ends the parsing of a head that came at once and is too large."""
 
 
+_WRITABLE: Final = asyncio.Event()
+_WRITABLE.set()
+
+
+class _Flow(FlowControl):
+    """uvicorn's, without an event of its own until a client is behind. An event has half a kilobyte."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.read_paused = self.write_paused = False
+        self._is_writable_event = _WRITABLE
+
+    def pause_writing(self) -> None:
+        if not self.write_paused:
+            self._is_writable_event = asyncio.Event()
+            super().pause_writing()
+
+
+class _Pipeline(list[Any]):
+    """Requests that wait for the answer to the one before. Hardly any connection has one, and uvicorn's empty deque has
+    half a kilobyte.
+    """
+
+    __slots__ = ()
+
+    def appendleft(self, one: Any) -> None:
+        self.insert(0, one)
+
+
 class BoundedConnection(HttpToolsProtocol):
     """uvicorn's connection; each timer is one of a connection, so that an ordinary request needs none."""
+
+    # Python keeps the names of up to thirty attributes once for all connections, and uvicorn has 28 of its own. With
+    # ours among them each connection had its own names, which are more than a kilobyte.
+    __slots__ = (
+        "_address",
+        "_bounds",
+        "_chunk_is_large",
+        "_connections",
+        "_counted",
+        "_head_bytes",
+        "_head_is_too_large",
+        "_head_open",
+        "_lingers",
+        "_message_open",
+        "_refused",
+        "_timer",
+    )
 
     def __init__(
         self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: asyncio.AbstractEventLoop | None = None
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.pipeline = _Pipeline()  # type: ignore[assignment]
         self._connections: Connections = app_state[STATE]
         self._bounds = self._connections.settings
         self._address = ""
@@ -55,6 +103,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = _Flow(transport)
         self._address = self.client[0] if self.client is not None else ""
         if not self._connections.take(self, self._address):
             self._write_refusal("too_many_connections")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from typing import Final
 
-from icalendar import Alarm, Calendar, Event
-
 from db.events.time_zones import UNKNOWN_ZONE, zone_of
 
 MEDIA_TYPE: Final = "text/calendar"
@@ -42,6 +40,9 @@ class Entry:
         revision: int,
         now: dt.datetime,
     ) -> None:
+        # A gateway loads it when it serves (`gateway.process.warming`).
+        from icalendar import Event
+
         self._begins = begins
         self._alarm_before: dt.timedelta | None = alarm_before
         self._event = Event()
@@ -67,6 +68,8 @@ class Entry:
 
     def file(self) -> bytes:
         """A calendar with this entry."""
+        from icalendar import Alarm, Calendar
+
         if self._alarm_before is not None:
             alarm = Alarm()
             alarm.add("action", "DISPLAY")

@@ -14,21 +14,17 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from urllib.parse import quote
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
-from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
-from cryptography.x509.oid import NameOID
-from joserfc import jwt
-from joserfc.jwk import RSAKey
-from PIL import Image
-
 from tickets.settings import WalletSettings
+
+# A process without wallets starts without these packages. One with wallets has loaded them when it has read the keys.
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from joserfc.jwk import RSAKey
 
 APPLE_MEDIA_TYPE: Final = "application/vnd.apple.pkpass"
 _GOOGLE_SAVE: Final = "https://pay.google.com/gp/v/save/"
@@ -94,6 +90,12 @@ class AppleWallet:
         """
         if not settings.apple_certificate:
             return None
+        from cryptography import x509
+        from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+        from cryptography.x509.oid import NameOID
+
         own = _read("ADMITONE_WALLET_APPLE_CERTIFICATE", settings.apple_certificate)
         between = _read("ADMITONE_WALLET_APPLE_INTERMEDIATE", settings.apple_intermediate)
         try:
@@ -119,6 +121,10 @@ class AppleWallet:
             colour: the site's, as #rrggbb; ``ink`` the text's on it.
             icon: a square PNG.
         """
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.serialization import Encoding
+        from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
+
         files = {"pass.json": json.dumps(self._said(ticket, organisation, colour, ink)).encode(), **_icons(icon)}
         files["manifest.json"] = json.dumps(
             # The format asks for SHA-1, and the manifest itself is signed by SHA-256.
@@ -138,6 +144,8 @@ class AppleWallet:
         return packed.getvalue()
 
     def _said(self, ticket: WalletTicket, organisation: str, colour: str, ink: str) -> dict[str, Any]:
+        from cryptography.x509.oid import NameOID
+
         begins = ticket.begins.isoformat()
         return {
             "formatVersion": 1,
@@ -196,6 +204,9 @@ class GoogleWallet:
         """
         if not settings.google_account:
             return None
+        from joserfc import jwt  # noqa: F401 - so that no ticket waits for it to load
+        from joserfc.jwk import RSAKey
+
         content = _read("ADMITONE_WALLET_GOOGLE_ACCOUNT", settings.google_account)
         if not settings.google_issuer.isdigit():
             raise WalletError("ADMITONE_WALLET_GOOGLE_ISSUER: name the issuer's number")
@@ -211,6 +222,8 @@ class GoogleWallet:
         Args:
             now: Unix time in seconds.
         """
+        from joserfc import jwt
+
         event = f"{self.issuer}.event-{ticket.event_id}"
 
         def text(value: str) -> dict[str, Any]:
@@ -270,6 +283,8 @@ def _read(variable: str, path: str) -> bytes:
 
 
 def _icons(icon: bytes) -> dict[str, bytes]:
+    from PIL import Image
+
     found = {}
     with Image.open(io.BytesIO(icon)) as picture:
         for name, side in _ICONS.items():

@@ -39,6 +39,8 @@ class Served:
         self.connections = Connections(settings, TrustedProxies.of(proxies), files_max=files_max)
         self.address = ("127.0.0.1", 0)
         self.went = 0
+        self.connection: object = None
+        """The last one that had a request."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -48,6 +50,7 @@ class Served:
             await receive()
             await send({"type": "lifespan.shutdown.complete"})
             return
+        self.connection = send.__self__.transport.get_protocol()
         if scope["path"] == "/early":
             await self._answer(send, 413, b"early")
             return
@@ -245,6 +248,17 @@ def test_honest_requests_are_left_alone() -> None:
         assert answer.content.count(b"HTTP/1.1 200") == 5
         assert answer.content.count(b"\r\n\r\n10") == 1
         assert (await slow.heard()).status == 200
+
+    at_a_server(scenario)
+
+
+def test_all_connections_share_their_attributes_names() -> None:
+    """Python shares the names of thirty attributes at most. With more, each connection has a kilobyte of names."""
+
+    async def scenario(served: Served) -> None:
+        await (await served.open(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))).heard()
+        assert isinstance(served.connection, BoundedConnection)
+        assert len(vars(served.connection)) <= 30
 
     at_a_server(scenario)
 

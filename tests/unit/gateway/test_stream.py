@@ -30,6 +30,7 @@ class Served:
         self.left = asyncio.Event()
         self.first: list[bytes] = []
         self.last: bytes | None = None
+        self.ends_soon = False
         self.slots = StreamSlots(StreamSettings(per_process_max=2, seconds_max=60, send_seconds_max=SEND_SECONDS_MAX))
         self.address = ("127.0.0.1", 0)
 
@@ -46,6 +47,8 @@ class Served:
             stream.write(one)
         if self.last is not None:
             stream.end(self.last)
+        if self.ends_soon:
+            asyncio.get_running_loop().call_soon(stream.end)
 
         async def leave() -> None:
             self.left.set()
@@ -76,6 +79,12 @@ def on_uvloop(scenario: Callable[[Served], Coroutine[Any, Any, None]]) -> None:
             await asyncio.wait_for(scenario(served), 20)
 
     uvloop.run(run())
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not is_so():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def fill(stream: Stream) -> int:
@@ -150,6 +159,53 @@ def test_the_end_is_a_farewell_and_a_whole_response() -> None:
             await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
             again = await asyncio.wait_for(served.stream.get(), 5)
             assert again is not stream, "the connection serves the next request"
+
+    on_uvloop(scenario)
+
+
+def test_an_end_between_the_opening_and_its_tasks_end_is_a_whole_response_too() -> None:
+    async def scenario(served: Served) -> None:
+        served.ends_soon = True
+        _, client = await served.open()
+        loop = asyncio.get_running_loop()
+        with client:
+            received = bytearray()
+            while not received.endswith(b"0\r\n\r\n"):
+                received += await loop.sock_recv(client, 65_536)
+            await asyncio.wait_for(served.left.wait(), 5)
+            assert served.slots.open == 0
+
+    on_uvloop(scenario)
+
+
+def test_open_streams_have_no_tasks() -> None:
+    async def scenario(served: Served) -> None:
+        before = len(asyncio.all_tasks())
+        opened = [await served.open() for _ in range(2)]
+        await until(lambda: len(asyncio.all_tasks()) == before)
+        for stream, client in opened:
+            assert stream.write(BIG), "they are open all the same"
+            client.close()
+
+    on_uvloop(scenario)
+
+
+def test_a_request_behind_an_open_stream_is_answered_after_it() -> None:
+    async def scenario(served: Served) -> None:
+        stream, client = await served.open()
+        loop = asyncio.get_running_loop()
+        with client:
+            await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(served.stream.get(), 0.3)
+            assert not served.left.is_set()
+            assert stream.write(BIG)
+            received = bytearray()
+            while not received.endswith(b"\n\n\r\n"):
+                received += await loop.sock_recv(client, 65_536)
+            stream.end()
+            again = await asyncio.wait_for(served.stream.get(), 5)
+            assert again is not stream
 
     on_uvloop(scenario)
 
