@@ -70,14 +70,14 @@ class TicketInvalid(Exception):  # noqa: N818 - named as the line's errors are
         self.reason: Reason = reason
 
 
-def sign_ticket(ticket: SignedTicket, key_id: bytes, key: Ed25519PrivateKey) -> str:
-    """The ticket's text. The same ticket and key always give the same text.
+def said_of(ticket: SignedTicket, key_id: bytes) -> bytes:
+    """What the ticket says before its signature.
 
     Raises:
         struct.error: a number is too large for its field.
         OverflowError: the event's is.
     """
-    said = _SAID.pack(
+    return _SAID.pack(
         VERSION,
         key_id,
         ticket.event_id.to_bytes(_EVENT_BYTES, "big"),
@@ -85,6 +85,10 @@ def sign_ticket(ticket: SignedTicket, key_id: bytes, key: Ed25519PrivateKey) -> 
         *ticket.seat,
         ticket.issue_number,
     )
+
+
+def signed_text(said: bytes, key: Ed25519PrivateKey) -> str:
+    """The ticket's text. The same words and key always give the same text."""
     return _text(said + key.sign(said))
 
 

@@ -56,9 +56,19 @@ def test_a_number_too_large_is_signed_by_nothing(ticket: SignedTicket) -> None:
         TicketKeys(SECRET).sign(ticket)
 
 
-def test_tickets_outlive_a_rotation_until_their_key_is_removed() -> None:
+def test_kept_texts_are_those_of_their_tickets() -> None:
+    keys, plain = TicketKeys(SECRET, texts_max=2), TicketKeys(SECRET)
+    tickets = [SEATED, SEATED._replace(issue_number=2), SEATED._replace(seat=(1, 2, 3)), SEATED._replace(event_id=5)]
+    for ticket in [*tickets, *tickets]:
+        assert keys.sign(ticket) == keys.sign(ticket) == plain.sign(ticket)
+        assert len(keys._keys.texts) <= 2
+    assert not plain._keys.texts
+
+
+@pytest.mark.parametrize("texts_max", [0, 10])
+def test_tickets_outlive_a_rotation_until_their_key_is_removed(texts_max: int) -> None:
     ring = KeyRing(SECRET)
-    keys = TicketKeys(ring)
+    keys = TicketKeys(ring, texts_max=texts_max)
     before = keys.sign(SEATED)
     key_id, sealed = ring.new_key(KeyGroup.TICKETS)
     first, second = KeyRow("tickets", FIRST, None, "", NOW, NOW), KeyRow("tickets", key_id, sealed, "", NOW, NOW)
