@@ -11,8 +11,7 @@ class TicketSettings(Section, frozen=True, kw_only=True):
     texts_max: Annotated[
         int,
         bounded(
-            "signed tickets that a gateway process keeps, about 400 bytes each, so that who looks at a ticket again costs"
-            " no signature; 0: none",
+            "signed tickets that a gateway process keeps, 400 bytes each, for fans who look at theirs again; 0: none",
             0,
             1_000_000,
         ),

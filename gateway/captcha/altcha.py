@@ -15,7 +15,6 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
-from urllib.parse import parse_qsl
 
 import msgspec
 from altcha.v1 import ChallengeOptions, create_challenge
@@ -126,15 +125,12 @@ class Altcha:
         key = self._signed_by(solution)
         if key is None:
             raise CaptchaFailed("wrong")
-        # The salt is ours, since we signed it.
-        said = dict(parse_qsl(solution.salt.partition("?")[2]))
+        said = _said(solution.salt)
         expires_at_seconds = int(said["expires"])
         if expires_at_seconds < self._now():
             raise CaptchaFailed("expired")
         by_session = _refuse_foreign(key, said, solver)
-        counting: list[Awaitable[Allowance]] = [
-            self._counts[name].count(counted) for name, counted in _counted(solver)
-        ]
+        counting: list[Awaitable[Allowance]] = [self._counts[name].count(counted) for name, counted in _counted(solver)]
         taking = self._used.take(solution.challenge, command_id, expires_at_seconds + CLOCK_SLACK_SECONDS)
         try:
             _, *counted = await answers_in_turn(taking, *counting)
@@ -182,6 +178,12 @@ def _work_times(of_network: Allowance, of_fan: Allowance | None = None) -> tuple
     times = 1 << (network // NETWORK_FREE).bit_length() - 1 if network > NETWORK_FREE else 1
     fan_times = 1 << min(fan - FAN_FREE, 16) if fan > FAN_FREE else 1
     return min(times, WORK_TIMES_MAX), fan_times
+
+
+def _said(salt: str) -> dict[str, str]:
+    """What a salt says that we signed: numbers and plain words, of which none was escaped."""
+    pairs = salt.partition("?")[2].rstrip("&").split("&")
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
 
 
 def _refuse_foreign(key: bytes, said: dict[str, str], solver: Solver) -> bool:

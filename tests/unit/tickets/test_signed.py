@@ -5,10 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import json
 import struct
+import uuid
+from base64 import b32decode, b32encode
 
 import pytest
 import segno
+from hypothesis import given
+from hypothesis import strategies as st
 
+from db.booking.seats import Seat
 from db.keys.signing_keys import KeyRow
 from tests.unit.tickets.vectors import FILE, SEATED, SECRET, VALID, said, vectors
 from tickets.keys import TicketKeys
@@ -54,6 +59,19 @@ def test_every_changed_letter_is_refused() -> None:
 def test_a_number_too_large_is_signed_by_nothing(ticket: SignedTicket) -> None:
     with pytest.raises((struct.error, OverflowError)):
         TicketKeys(SECRET).sign(ticket)
+
+
+@given(
+    st.integers(0, 2**56 - 1),
+    st.uuids(),
+    st.tuples(*[st.integers(0, 2**32 - 1)] * 3),
+    st.integers(0, 2**16 - 1),
+)
+def test_the_text_is_base_32(event_id: int, purchase_id: uuid.UUID, seat: Seat, issue_number: int) -> None:
+    ticket = SignedTicket(event_id, purchase_id, seat, issue_number)
+    text = TicketKeys(SECRET).sign(ticket)
+    assert b32encode(b32decode(text + "======")).decode().rstrip("=") == text
+    assert TicketKeys(SECRET).verify(text) == ticket
 
 
 def test_kept_texts_are_those_of_their_tickets() -> None:
