@@ -165,8 +165,8 @@ def _is_signed(key: Ed25519PublicKey, said: bytes, signature: bytes) -> bool:
 
 
 def _text(content: bytes) -> str:
-    """The content in base 32, by way of base 64, which Python writes in C: `b32encode` takes five times as long, a third
-    of what a signature does.
+    """The content in base 32, by way of base 64, which Python writes in C: `b32encode` takes five times as long, or a
+    third of a signature's time.
     """
     number = int.from_bytes(content, "big") << _SPARE_BITS
     for letters, staying, moving in _SPREAD:
