@@ -26,7 +26,7 @@ from db.search.index.settings import SearchIndexSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
 from db.shops.probes import networks_in
 from gateway.accounts.settings import AccountSettings, OidcSettings
-from gateway.booking.settings import ScanSettings
+from gateway.booking.settings import ScanSettings, TicketSettings
 from gateway.branding.brand import BrandError, check
 from gateway.captcha.settings import CaptchaSettings
 from gateway.hall.settings import HallSettings
@@ -169,6 +169,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     event: EventSettings = EventSettings()
     hall: HallSettings = HallSettings()
     picture: PictureSettings = PictureSettings()
+    ticket: TicketSettings = TicketSettings()
     scan: ScanSettings = ScanSettings()
     brand: BrandSettings = BrandSettings()
     push: PushSettings = PushSettings()

@@ -139,7 +139,7 @@ def build_services(settings: GatewaySettings) -> Services:
         now=clock.now,
         ended=ended,
     )
-    ticket_keys = TicketKeys(ring)
+    ticket_keys = TicketKeys(ring, texts_max=settings.ticket.texts_max)
     link_tokens = LinkTokens(ring, now=clock.now)
     contacts = Contacts(
         engine,

@@ -10,7 +10,7 @@ from db.rooms.settings import RoomSettings
 from db.search.index.settings import SearchIndexSettings
 from db.settings import DatabaseSettings, SiteSettings
 from gateway.accounts.settings import AccountSettings, OidcSettings
-from gateway.booking.settings import ScanSettings
+from gateway.booking.settings import ScanSettings, TicketSettings
 from gateway.captcha.settings import CaptchaSettings
 from gateway.hall.settings import HallSettings
 from gateway.identity.settings import GuardSettings, OperatorSettings, SessionSettings
@@ -60,6 +60,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     event: EventSettings
     hall: HallSettings
     picture: PictureSettings
+    ticket: TicketSettings
     scan: ScanSettings
     brand: BrandSettings
     push: PushSettings

@@ -1,10 +1,21 @@
-"""Settings of check-in."""
+"""Settings of check-in, and of tickets as fans read them."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from db.settings import Section, bounded
+
+
+class TicketSettings(Section, frozen=True, kw_only=True):
+    texts_max: Annotated[
+        int,
+        bounded(
+            "signed tickets that a gateway process keeps, 400 bytes each, for fans who look at theirs again; 0: none",
+            0,
+            1_000_000,
+        ),
+    ] = 10_000
 
 
 class ScanSettings(Section, frozen=True, kw_only=True):

@@ -24,7 +24,8 @@ from __future__ import annotations
 
 import struct
 import uuid
-from base64 import b32decode, b32encode, urlsafe_b64decode
+from base64 import b32decode, urlsafe_b64decode
+from binascii import b2a_base64
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
@@ -42,6 +43,21 @@ _SAID: Final = struct.Struct(f">B{KEY_ID_BYTES}s{_EVENT_BYTES}s16sIIIH")
 TICKET_BYTES: Final = _SAID.size + SIGNATURE_BYTES
 TICKET_CHARS: Final = -(-TICKET_BYTES * 8 // 5)
 _PADDING: Final = "=" * (-TICKET_CHARS % 8)
+
+_LETTERS_BEFORE: Final = -TICKET_CHARS % 4
+"""Base 64 makes four letters of three bytes."""
+_SPARE_BITS: Final = TICKET_CHARS * 5 - TICKET_BYTES * 8
+_SPREAD_BYTES: Final = (TICKET_CHARS + _LETTERS_BEFORE) * 6 // 8
+_SPREAD: Final = tuple(
+    (letters, low, low << 5 * letters)
+    for letters in (128, 64, 32, 16, 8, 4, 2, 1)
+    for low in (sum((1 << 5 * letters) - 1 << 12 * letters * block for block in range(128 // letters)),)
+)
+"""How five bits a letter become six with a zero before: so many letters are moved on by as many bits, those of the
+second mask, past those of the first.
+"""
+_TO_BASE32: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
+"""The letters of base 64 for the numbers below 32."""
 
 Reason = Literal["malformed", "unknown_version", "unknown_key", "signature"]
 
@@ -70,14 +86,14 @@ class TicketInvalid(Exception):  # noqa: N818 - named as the line's errors are
         self.reason: Reason = reason
 
 
-def sign_ticket(ticket: SignedTicket, key_id: bytes, key: Ed25519PrivateKey) -> str:
-    """The ticket's text. The same ticket and key always give the same text.
+def said_of(ticket: SignedTicket, key_id: bytes) -> bytes:
+    """What the ticket says before its signature.
 
     Raises:
         struct.error: a number is too large for its field.
         OverflowError: the event's is.
     """
-    said = _SAID.pack(
+    return _SAID.pack(
         VERSION,
         key_id,
         ticket.event_id.to_bytes(_EVENT_BYTES, "big"),
@@ -85,6 +101,10 @@ def sign_ticket(ticket: SignedTicket, key_id: bytes, key: Ed25519PrivateKey) -> 
         *ticket.seat,
         ticket.issue_number,
     )
+
+
+def signed_text(said: bytes, key: Ed25519PrivateKey) -> str:
+    """The ticket's text. The same words and key always give the same text."""
     return _text(said + key.sign(said))
 
 
@@ -145,7 +165,14 @@ def _is_signed(key: Ed25519PublicKey, said: bytes, signature: bytes) -> bool:
 
 
 def _text(content: bytes) -> str:
-    return b32encode(content).decode().rstrip("=")
+    """The content in base 32, by way of base 64, which Python writes in C: `b32encode` takes five times as long, or a
+    third of a signature's time.
+    """
+    number = int.from_bytes(content, "big") << _SPARE_BITS
+    for letters, staying, moving in _SPREAD:
+        number = number & staying | (number & moving) << letters
+    text = b2a_base64(number.to_bytes(_SPREAD_BYTES, "big"), newline=False)
+    return text[_LETTERS_BEFORE:].translate(_TO_BASE32).decode()
 
 
 def _bytes(text: str) -> bytes:

@@ -139,21 +139,21 @@ class Allowances:
     while `TRIPS_UNDER_WAY_MAX` of them have no answer, more gather.
     """
 
-    def __init__(self, client: aioredis.Redis, name: str, per_minute: int) -> None:
+    def __init__(self, client: aioredis.Redis, name: str, per_minute: int, *, window_seconds: int = 60) -> None:
         self._client = client
-        self._of = name, per_minute, 60
+        self._of = name, per_minute, window_seconds
         self._gathering = Gathering[str, Allowance](self._count, _given_up, under_way_max=TRIPS_UNDER_WAY_MAX)
 
     def count(self, key: str) -> Awaitable[Allowance]:
         """Count a request of this key, for example an address prefix."""
         if is_cluster(self._client):
             # Each counter may be at another server, and none waits for one that is away.
-            return allow(self._client, self._of[0], key, self._of[1])
+            return allow(self._client, self._of[0], key, self._of[1], window_seconds=self._of[2])
         return self._gathering.ask(key)
 
     def _count(self, keys: Sequence[str]) -> Awaitable[Sequence[Allowance | Exception]]:
         named = [allow_key(self._of[0], key) for key in keys]
-        return self._allowed(Begun(self._client, "allow", named, (self._of[1], 1)))
+        return self._allowed(Begun(self._client, "allow", named, (self._of[1], 1, self._of[2] * 1000)))
 
     async def _allowed(self, counting: Awaitable[Any]) -> Sequence[Allowance | Exception]:
         flat = await counting

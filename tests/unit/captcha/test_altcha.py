@@ -125,6 +125,19 @@ async def test_a_forged_field_is_wrong(captcha: Altcha, change: dict[str, object
     await _verify(captcha, _token(solution))
 
 
+async def test_no_digit_can_be_moved_from_the_number_into_the_salt(captcha: Altcha) -> None:
+    """Both are hashed one behind the other, so that only the end of the salt tells them apart."""
+    digits = ""
+    while len(digits) < 2 or digits[1] == "0":
+        solution = _solve(await captcha.challenge(SOLVER))
+        digits = str(solution["number"])
+    moved = {**solution, "salt": solution["salt"] + digits[0], "number": int(digits[1:])}
+    assert await _reason(captcha, _token(moved)) == "wrong"
+    shorter = {**solution, "salt": str(solution["salt"]).rstrip("&")}
+    await _verify(captcha, _token(shorter))
+    assert await _reason(captcha, _token(solution), "command-2") == "already_used"
+
+
 async def test_a_prolonged_expiry_is_wrong(captcha: Altcha) -> None:
     solution = _solve(await captcha.challenge(SOLVER))
     salt = str(solution["salt"])

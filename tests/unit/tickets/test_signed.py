@@ -5,10 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import json
 import struct
+import uuid
+from base64 import b32decode, b32encode
 
 import pytest
 import segno
+from hypothesis import given
+from hypothesis import strategies as st
 
+from db.booking.seats import Seat
 from db.keys.signing_keys import KeyRow
 from tests.unit.tickets.vectors import FILE, SEATED, SECRET, VALID, said, vectors
 from tickets.keys import TicketKeys
@@ -56,9 +61,32 @@ def test_a_number_too_large_is_signed_by_nothing(ticket: SignedTicket) -> None:
         TicketKeys(SECRET).sign(ticket)
 
 
-def test_tickets_outlive_a_rotation_until_their_key_is_removed() -> None:
+@given(
+    st.integers(0, 2**56 - 1),
+    st.uuids(),
+    st.tuples(*[st.integers(0, 2**32 - 1)] * 3),
+    st.integers(0, 2**16 - 1),
+)
+def test_the_text_is_base_32(event_id: int, purchase_id: uuid.UUID, seat: Seat, issue_number: int) -> None:
+    ticket = SignedTicket(event_id, purchase_id, seat, issue_number)
+    text = TicketKeys(SECRET).sign(ticket)
+    assert b32encode(b32decode(text + "======")).decode().rstrip("=") == text
+    assert TicketKeys(SECRET).verify(text) == ticket
+
+
+def test_kept_texts_are_those_of_their_tickets() -> None:
+    keys, plain = TicketKeys(SECRET, texts_max=2), TicketKeys(SECRET)
+    tickets = [SEATED, SEATED._replace(issue_number=2), SEATED._replace(seat=(1, 2, 3)), SEATED._replace(event_id=5)]
+    for ticket in [*tickets, *tickets]:
+        assert keys.sign(ticket) == keys.sign(ticket) == plain.sign(ticket)
+        assert len(keys._keys.texts) <= 2
+    assert not plain._keys.texts
+
+
+@pytest.mark.parametrize("texts_max", [0, 10])
+def test_tickets_outlive_a_rotation_until_their_key_is_removed(texts_max: int) -> None:
     ring = KeyRing(SECRET)
-    keys = TicketKeys(ring)
+    keys = TicketKeys(ring, texts_max=texts_max)
     before = keys.sign(SEATED)
     key_id, sealed = ring.new_key(KeyGroup.TICKETS)
     first, second = KeyRow("tickets", FIRST, None, "", NOW, NOW), KeyRow("tickets", key_id, sealed, "", NOW, NOW)

@@ -40,6 +40,13 @@ async def test_requests_of_one_turn_are_counted_by_one_script_each_for_its_own(c
     assert not (await allow(client, "join", "b", 2)).allowed, "the same counters"
 
 
+async def test_a_longer_window_is_kept_longer(client: aioredis.Redis) -> None:
+    counting = Allowances(client, "proofs", 2, window_seconds=600)
+    first, second = await asyncio.gather(counting.count("a"), counting.count("a"))
+    assert (first.used, second.used, second.window_seconds) == (1, 2, 600)
+    assert 600_000 < await client.pttl("allow:proofs:a") <= 1_200_000
+
+
 async def minute(client: aioredis.Redis) -> int:
     return int((await client.time())[0]) // 60
 
