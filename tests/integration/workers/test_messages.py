@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 from uuid import UUID, uuid4
 
 import dkim
+import msgspec
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -32,7 +33,7 @@ from db.messages import fan_out as sql
 from db.messages import queue
 from db.messages.addresses import opened
 from db.messages.fan_out import TAKE_NEWS
-from db.messages.kinds import MessageKind
+from db.messages.kinds import BULK, SOON, URGENT, MessageChannel, MessageKind
 from db.outbox.deliveries import HAND_OVER
 from db.outbox.kinds import OutboxKind, PurchaseCancelled, PurchaseMade, SeatsOffered
 from db.outbox.writer import insert_news
@@ -307,6 +308,41 @@ def test_statements_find_few_rows_before_a_table_is_known(desk: Desk) -> None:
     assert "Index Scan using ix_message_due" in taken, "it would sort everything that is due"
     ending = str(connection.execute("EXPLAIN " + sql.HOLDS_ENDING, about).fetchall())
     assert ending.count("Index Cond: ((expires_at >= ") == 2, "it would read every open hold"
+
+
+def test_no_message_is_passed_by_for_another_channels(desk: Desk) -> None:
+    """Thousands of SMS are due at once where their provider was away for an hour."""
+    sms, mails, room = 3000, 5, 64
+    connection = desk.db
+    for name, value in _SESSION.items():
+        connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
+    lanes = [
+        {"channel": channel, "urgency_min": first, "urgency_max": last, "messages_max": room}
+        for first, last in ((URGENT, URGENT), (SOON, BULK))
+        for channel in MessageChannel
+    ]
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            "INSERT INTO message (event_id, message_id, kind, channel, address, address_hash, user_id, language,"
+            "  dedup_key, payload, urgency, due_at, useful_until)"
+            " SELECT 1, gen_random_uuid(), 'event_moved', CASE WHEN n <= %s THEN 'sms' ELSE 'mail' END, 'sealed', '',"
+            "        n, 'en', n::text, '{}', 1, now(), now()"
+            "   FROM generate_series(1, %s) AS n",
+            (sms, sms + mails),
+        )
+        asked = {"lanes": msgspec.json.encode(lanes).decode(), "lease_seconds": 120}
+        (explained,) = connection.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + queue.TAKE, asked).fetchone() or ()
+    nodes = list(nodes_of(explained[0]["Plan"]))
+    assert {node["Actual Rows"] for node in nodes if node["Node Type"] == "ModifyTable"} == {room + mails}
+    (found,) = [node for node in nodes if node.get("Index Name") == "ix_message_due"]
+    assert found.get("Rows Removed by Filter", 0) == 0, "it passes by what is another channel's"
+
+
+def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The nodes of a plan that Postgres explained."""
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes_of(below)
 
 
 async def test_all_purchases_of_a_turn_take_three_statements_and_each_fan_is_told_of_the_own(desk: Desk) -> None:
