@@ -105,6 +105,7 @@ class Side:
 
     def close(self) -> None:
         self._engine.close()
+        self._runner.run(self._reader.close())
         self._runner.run(self._reads.close())
 
 

@@ -82,6 +82,29 @@ async def test_a_batch_of_two_events_is_booked_and_read_by_the_ids_of_its_purcha
             assert str(one).encode() in (await reader.purchase(7, one) or b"")
             assert await reader.purchase(8, one) is None
     finally:
+        await reader.close()
+        await reads.close()
+
+
+async def test_a_purchase_is_read_at_its_node_and_followed_when_its_rows_move(books: Books) -> None:
+    seat = (1, 1, 1)
+    hold, buy = reserve(books.event, 7, seat), checkout(books.event, 7, seat)
+    bought = uuid.UUID(bodies(books.engine().apply([hold, buy]), hold, buy)[1]["purchaseId"])
+    name = "admitone-read-of-test"
+    reads = SmallReads(with_citus(books.database_url), name)
+    reader = Reader(reads, GRACE_SECONDS, NoKeys())  # type: ignore[arg-type]
+    try:
+        for moves in range(3):
+            # Each finds the rows gone, asks the coordinator, and is at the node again the next time.
+            for _ in range(2):
+                assert str(bought).encode() in (await reader.purchase(7, bought) or b"")
+            host, port = place(books)
+            with psycopg.connect(books.database_url, host=host, port=port) as node:
+                mine = "SELECT query FROM pg_stat_activity WHERE application_name = %s AND datname = current_database()"
+                assert [query for (query,) in node.execute(mine, (name,)) if "is_here" in query], moves
+            move(books)
+    finally:
+        await reader.close()
         await reads.close()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -810,28 +809,24 @@ def test_what_is_urgent_leaves_within_a_second_of_64_slow_sms(
     def asked_for(number: str) -> bool:
         return any(number.encode() in body for *_, body in http.asked)
 
-    def tell_of_turns() -> tuple[float, float, int]:
-        """After how many seconds the mail and the SMS left, and how many SMS of the arena before."""
+    def have_left() -> bool:
+        return smtp.recipients == ["ada@example.org"] and asked_for("+4917712345678")
+
+    def tell_of_turns() -> int:
+        """How many SMS of the arena left before the mail and the SMS."""
         await_that(lambda: len(http.asked) >= 5)
         write(MessageKind.TURN, "mail", "ada@example.org")
         write(MessageKind.TURN, "sms", "+4917712345678")
-        began = time.monotonic()
-        await_that(lambda: smtp.recipients == ["ada@example.org"])
-        mail_seconds = time.monotonic() - began
-        await_that(lambda: asked_for("+4917712345678"))
-        seconds, arena = time.monotonic() - began, len(http.asked) - 1
-        http.seconds = 0
-        return mail_seconds, seconds, arena
+        await_that(have_left)
+        return len(http.asked) - 1
 
-    http.seconds = 5
+    # Were the urgent ones to wait for the arena's, these would not be answered, and would have to be tried again.
+    http.may_answer = have_left
     write(MessageKind.EVENT_CANCELLED, "sms", *(f"+49151000000{number:02}" for number in range(64)))
     told = desk.told(**by(smtp, ADMITONE_SMS_URL=http.url.replace("://", "://user:token@") + "/sms"))
     with ThreadPoolExecutor(1) as watching:
         left = watching.submit(tell_of_turns)
         told.telling()
-    mail_seconds, sms_seconds, arena = left.result()
-    assert arena < 32, "the arena's SMS were under way"
-    assert mail_seconds < 1
-    assert sms_seconds < 1
+    assert left.result() < 32, "the arena's SMS were under way"
     assert [state for *_, state, _, _ in desk.messages()] == ["sent"] * 66
     assert len(http.asked) == 65, "each of them left once"
