@@ -17,7 +17,7 @@ from bench.client import Address
 DEPLOY: Final = Path(__file__).parent.parent / "deploy"
 EDGES: Final = {"varnish": "varnishd", "nginx": "nginx"}
 """Each edge by the program that it needs."""
-READY_SECONDS_MAX: Final = 20.0
+READY_SECONDS_MAX: Final = 60.0
 
 
 def missing(name: str) -> str:

@@ -264,5 +264,6 @@ async def _close(services: Services) -> None:
         await client.aclose()
     await services.old_reads.close()
     await services.check_in.close()
+    await services.reader.close()
     await services.small_reads.close()
     await services.engine.dispose()

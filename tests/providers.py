@@ -148,19 +148,20 @@ def b64(content: bytes) -> str:
 
 @dataclass
 class HttpServer:
-    """Takes POSTs and keeps them. ``statuses`` and ``bodies`` are answered in turn, and then 201; each answer takes
-    ``seconds``.
+    """Takes POSTs and keeps them. ``statuses`` and ``bodies`` are answered in turn, and then 201; each is answered once
+    ``may_answer`` says so.
     """
 
     url: str = ""
     asked: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
-    seconds: float = 0
+    may_answer: Callable[[], object] = lambda: True
 
     async def handle(self, request: web.Request) -> web.Response:
         self.asked.append((request.path, dict(request.headers), await request.read()))
-        await asyncio.sleep(self.seconds)
+        while not self.may_answer():  # noqa: ASYNC110 - the test's own threads change what it looks at
+            await asyncio.sleep(0.01)
         status = self.statuses.pop(0) if self.statuses else 201
         return web.json_response(self.bodies.pop(0) if self.bodies else {"id": f"n{len(self.asked)}"}, status=status)
 

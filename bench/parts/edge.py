@@ -250,13 +250,15 @@ def _before_doors(
         for one in gather([Apart(work) for _ in range(generators)]):
             made.add(one)
         lasted = time.monotonic() - began
-        asked = (reached(gateway) - before).total() - 1
+        by_route = reached(gateway) - before
+        asked = by_route.total() - 1
         requests = count // generators * generators * len(apart(functools.partial(_parts, address, event_id)))
         costs.append(asked)
         part.details[f"{name}: {count} loads"] = {
             "loads": made.document(),
             "seconds": round(lasted, 1),
             "asked": asked,
+            "askedByRoute": dict(by_route),
             "gatewayCpuSeconds": round(gateway.use().cpu_seconds - used, 2),
         }
         part.add(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from db.booking.states import STATUS_OF_CANCELLED_EVENT, PurchaseStatus
+from db.citus.at_node import IS_HERE
 from db.events.sale import EventState
 
 _OF_CANCELLED_EVENT: Final = f"e.state = '{EventState.CANCELLED}'"
@@ -91,3 +92,10 @@ SELECT k.asked, {_purchase("k.user_id")}
                           /* of one event: AND d.event_id = @ */))
    /* of one event: AND p.event_id = @ */
 """  # noqa: S608 - of constants alone
+
+PURCHASES_AT_NODE: Final = f"""
+SELECT here.is_here, found.*
+  FROM ({IS_HERE}) AS here
+  LEFT JOIN LATERAL ({PURCHASES_NAMED}) AS found ON true
+"""  # noqa: S608 - of constants alone
+"""At the node that has the event's rows (`db.citus.reading`)."""

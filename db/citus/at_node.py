@@ -11,6 +11,7 @@ Citus may move the parts to another node. It waits for transactions that have ru
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, LiteralString
 
@@ -33,6 +34,14 @@ KEEP: Final[LiteralString] = "SELECT lock_shard_metadata(5, ARRAY[%(part)s::bigi
 ARE_HERE: Final[LiteralString] = """
 SELECT count(*) = 1 FROM pg_dist_placement p JOIN pg_dist_local_group USING (groupid) WHERE p.shardid = %(part)s::bigint
 """
+
+IS_HERE: Final[LiteralString] = """
+SELECT count(*) = 1 AS is_here
+  FROM pg_dist_placement
+  JOIN pg_dist_local_group USING (groupid)
+ WHERE shardid = %(part)s::bigint
+"""
+"""For a statement that only reads: in its own snapshot, whether the part was here."""
 
 _TABLE: Final = re.compile(
     rf"\b(FROM|JOIN|UPDATE|INTO|USING)(\s+)({'|'.join(DISTRIBUTED)})\b(?!\.)(?=(\s+(?:AS\s+)?[a-z])?)"
@@ -76,7 +85,15 @@ def at_node(connection: psycopg.Connection[tuple[object, ...]], event_id: int) -
     Raises:
         psycopg.Error: the coordinator is away, or `NotDistributedError`.
     """
-    rows = connection.execute(WHERE_PARTS_ARE, {"event_id": event_id}).fetchall()
+    return of_parts(connection.execute(WHERE_PARTS_ARE, {"event_id": event_id}).fetchall())
+
+
+def of_parts(rows: Sequence[tuple[object, ...]]) -> AtNode:
+    """The rows of `WHERE_PARTS_ARE`.
+
+    Raises:
+        NotDistributedError
+    """
     tables = {str(table): f"{table}_{part}" for *_, table, part in rows}
     if len(tables) < len(DISTRIBUTED) or len(rows) > len(tables):
         raise NotDistributedError("tables are not distributed, each row to one node: run `admitone migrate --citus`")

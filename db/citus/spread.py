@@ -101,6 +101,9 @@ SPREAD: Final = {
         "db.payments.reconciling._KNOWN",
         "db.payments.reconciling.READ_KNOWN",
     ),
+    "It runs at the node that has its event's rows (`db.citus.reading`), and never at the coordinator.": (
+        "db.booking.reading_sql.PURCHASES_AT_NODE",
+    ),
     "It lists, finds or counts events for fans or operators, all of them or those that were named.": (
         "db.events.definitions.READ_LIST",
         "db.events.halls.READ_VERSIONS",

@@ -10,7 +10,7 @@ import psycopg
 
 from db.connections import primary
 from db.connections.primary import POOL_WAIT_SECONDS
-from db.connections.urls import leads_to_citus
+from db.connections.urls import at_host, leads_to_citus
 
 
 @dataclass(slots=True)
@@ -60,6 +60,10 @@ class SmallReads:
                 kept.turn.release()
         finally:
             kept.tasks -= 1
+
+    def at_host(self, host: str, port: int) -> SmallReads:
+        """Reads of the same kind at another server of the same cluster."""
+        return SmallReads(at_host(self._database_url, host, port), self._name, len(self._kept))
 
     def connections(self) -> tuple[int, int]:
         """How many connections are in use, and how many there may be."""

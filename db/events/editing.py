@@ -29,6 +29,15 @@ SELECT set_config('lock_timeout', '5s', true), set_config('statement_timeout', '
 
 LOCK_EVENT: Final = "SELECT pg_advisory_xact_lock(%(space)s::bigint + %(event_id)s)"
 
+LOCK_EVENT_AT_NODE: Final = """
+SELECT pg_advisory_xact_lock(%(space)s::bigint + %(event_id)s)
+  FROM event
+ WHERE event_id = %(event_id)s
+"""
+"""Comes after `LOCK_EVENT`. A Citus cluster runs it at the event's node, where a batch may still be at work whose
+coordinator has failed and let go of its lock (ADR 178). On one Postgres it finds that this transaction has the lock.
+"""
+
 
 def edit_event(
     connection: psycopg.Connection,
@@ -55,7 +64,9 @@ def edit_event(
         psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled: bookings keep the event for too long.
     """
     connection.execute(SESSION)
-    connection.execute(LOCK_EVENT, {"space": ADVISORY_SPACE, "event_id": event_id})
+    which = {"space": ADVISORY_SPACE, "event_id": event_id}
+    connection.execute(LOCK_EVENT, which)
+    connection.execute(LOCK_EVENT_AT_NODE, which)
     before = read_event(connection, event_id, with_seats=False)
     if revision is not None and revision != before.revision:
         since = select_changes(Subject.EVENT, event_id, limit=CHANGES_SINCE_MAX, after_revision=revision)

@@ -30,6 +30,10 @@ class SaleState(StrEnum):
     CANCELLED = "cancelled"
 
 
+WITHDRAWN: Final = frozenset({SaleState.OVER, SaleState.UNPUBLISHED, SaleState.CANCELLED})
+"""Nothing is sold, and nothing is about to be."""
+
+
 class HasSale(Protocol):
     """The facts of an event that its sale depends on."""
 

@@ -12,11 +12,10 @@ from typing import Final
 
 import psycopg
 
-from db.booking.events import ADVISORY_SPACE
 from db.change_log.changes import Change, Subject, insert_changes
 from db.events.blocks import blocks_of_seats
 from db.events.definitions import EventRow, read_event
-from db.events.editing import LOCK_EVENT, SESSION, edit_event
+from db.events.editing import edit_event
 from db.events.edits import EventEdit, SeatsOfType
 from db.events.examination import NO_SUCH_PICTURE
 from db.outbox.kinds import EventEdited, OutboxKind
@@ -87,9 +86,7 @@ def change_plan(
         PlanRefusedError: the plan has other seats than the event.
         UnknownEventError, EventChangedError, EventRefusedError, psycopg.Error: as `edit_event`.
     """
-    connection.execute(SESSION)
-    connection.execute(LOCK_EVENT, {"space": ADVISORY_SPACE, "event_id": event_id})
-    # An edit of nothing writes nothing; it only compares the revision.
+    # An edit of nothing writes nothing; it takes the event's lock and compares the revision.
     edit_event(connection, event_id, EventEdit(), operator, why, seats_max=seats_max, revision=revision)
     plan = change.plan
     if plan is not None:

@@ -129,7 +129,7 @@ class Message(Base):
         PrimaryKeyConstraint("message_id", "event_id"),
         UniqueConstraint("dedup_key", "event_id"),
         Index("ix_message_fan", "user_id", "event_id"),
-        Index("ix_message_due", "urgency", "due_at", postgresql_where=text("state = 'queued'")),
+        Index("ix_message_due", "channel", "urgency", "due_at", postgresql_where=text("state = 'queued'")),
         Index("ix_message_dead", "ended_at", postgresql_where=text("state = 'dead'")),
         Index("ix_message_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
         Index("ix_message_plain", "message_id", postgresql_where=text("address_hash IS NULL")),

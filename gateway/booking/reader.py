@@ -8,7 +8,7 @@ import asyncio
 import re
 import uuid
 from collections import defaultdict
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -17,6 +17,7 @@ from db.booking.backlog import READ_BACKLOG, Backlog
 from db.booking.order_codes import code_of
 from db.booking.ticket_codes import with_codes
 from db.citus.one_event import of_one_event
+from db.citus.reading import ReadsAtNodes
 from db.connections.small_reads import SmallReads
 from db.ids import event_of_id
 from tickets.keys import TicketKeys
@@ -50,6 +51,7 @@ class Reader:
 
     def __init__(self, reads: SmallReads, grace_seconds: int, ticket_keys: TicketKeys) -> None:
         self._reads = reads
+        self._at_nodes = ReadsAtNodes(reads)
         self._grace_seconds = grace_seconds
         self._ticket_keys = ticket_keys
         self._waiting: list[_PurchaseRead] = []
@@ -91,12 +93,8 @@ class Reader:
                 row = {"asked": index, "purchase_id": purchase_id, "user_id": user_id}
                 of_events[event_of_id(purchase_id) if self._reads.is_on_citus else None].append(row)
             for event_id, rows in of_events.items():
-                found = await self._reads.rows(
-                    sql.PURCHASES_NAMED if event_id is None else of_one_event(sql.PURCHASES_NAMED),
-                    rows=msgspec.json.encode(rows).decode(),
-                    event_id=event_id,
-                )
-                purchases |= {row[0]: self._answer(row[1]) for row in found}
+                for index, purchase in await self._named(event_id, msgspec.json.encode(rows).decode()):
+                    purchases[index] = self._answer(purchase)
         except Exception as error:
             for _, _, answer in reads:
                 if not answer.done():
@@ -105,6 +103,20 @@ class Reader:
         for index, (_, _, answer) in enumerate(reads):
             if not answer.done():
                 answer.set_result(purchases.get(index))
+
+    async def _named(self, event_id: int | None, rows: str) -> list[tuple[Any, ...]]:
+        """The purchases that ``rows`` name; all are of this event on Citus, where its node has them (ADR 161)."""
+        if event_id is None:
+            return await self._reads.rows(sql.PURCHASES_NAMED, rows=rows)
+        found = await self._at_nodes.rows(sql.PURCHASES_AT_NODE, event_id, rows=rows)
+        if found is not None:
+            return [row[1:] for row in found if row[1] is not None]
+        # The rows have moved, or the gateway does not reach their node.
+        return await self._reads.rows(of_one_event(sql.PURCHASES_NAMED), rows=rows, event_id=event_id)
+
+    async def close(self) -> None:
+        """Close the connections to a cluster's nodes."""
+        await self._at_nodes.close()
 
     def _answer(self, purchase: str) -> bytes:
         """The contract's JSON: with the codes of the order and of its tickets, and the tickets signed."""

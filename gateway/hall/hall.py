@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import gzip
 import hashlib
 import time
@@ -246,6 +247,11 @@ class Hall:
         if self._tickets is None or self._tickets[0] != self.version:
             self._tickets = (self.version, _encode(tuple(self.tickets.values())))
         return self._tickets[1]
+
+    def changes_at(self) -> list[dt.datetime]:
+        """When the clock alone changes what is said of the event; moments that are past may be among them."""
+        of_tickets = (at for ticket in self.tickets.values() for at in (ticket.sold_from, ticket.sold_until) if at)
+        return [self.event.on_sale_at, self.event.off_sale_at, *of_tickets]
 
     def initial_call(self, room: bytes) -> Rendered:
         """The event, its ticket types' counts and its ``room`` (JSON), rendered once for each version."""

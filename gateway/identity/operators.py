@@ -26,7 +26,7 @@ from gateway.wire.stream import Stream
 logger = logging.getLogger(__name__)
 
 BELIEVED_SECONDS: Final = 0.4
-"""What Postgres said of a session is taken to be true for this long."""
+"""What Postgres said of a session is taken to be true for this long after it was asked."""
 AHEAD_SECONDS: Final = 0.2
 """Of a session that is used again after this long Postgres is asked meanwhile, so that no request of it has to wait."""
 BELIEVED_AWAY_SECONDS: Final = 30.0
@@ -59,7 +59,7 @@ class OperatorSessions:
         self._factor_roles = factor_roles
         self._now = now
         self._read: dict[str, tuple[float, Session | None]] = {}
-        self._asking: dict[str, asyncio.Task[Session | None]] = {}
+        self._asking: dict[str, tuple[float, asyncio.Task[Session | None]]] = {}
         self._streams: dict[str, set[Stream]] = {}
         self._away_until = 0.0
 
@@ -140,7 +140,9 @@ class OperatorSessions:
             stream.end(last)
 
     def _ask_once(self, session_id: str) -> asyncio.Task[Session | None]:
-        """Ask of one session, for all requests that want to know it at the same time."""
+        """Ask of one session, for all requests that want to know it at the same time. Who comes long after a question
+        was asked does not wait for its answer, which may be as old as the question.
+        """
 
         async def ask() -> Session | None:
             return (await self._ask([session_id]))[session_id]
@@ -148,29 +150,30 @@ class OperatorSessions:
         def forget(done: asyncio.Task[Session | None]) -> None:
             if not done.cancelled():
                 done.exception()  # A request that waits for the answer sees it; else the next one asks again.
-            if asking.get(session_id) is done:
+            if asking.get(session_id) == (asked_at, done):
                 del asking[session_id]
 
-        asking = self._asking
-        task = asking.get(session_id)
-        if task is None:
-            task = asking[session_id] = asyncio.create_task(ask())
+        asking, now = self._asking, self._now()
+        asked_at, task = asking.get(session_id, (-BELIEVED_AWAY_SECONDS, None))
+        if task is None or now - asked_at > BELIEVED_SECONDS:
+            asked_at, task = asking[session_id] = now, asyncio.create_task(ask())
             task.add_done_callback(forget)
         return task
 
     async def _ask(self, session_ids: Iterable[str]) -> dict[str, Session | None]:
-        wanted, read = list(session_ids), self._read
+        wanted, read, asked_at = list(session_ids), self._read, self._now()
         try:
             async with asyncio.timeout(READ_SECONDS_MAX), self._engine.connect() as connection:
                 rows = await standings(connection, wanted)
         except _AWAY:
             self._away_until = self._now() + AWAY_PAUSE_SECONDS
             raise
-        now = self._now()
         if len(read) > SESSIONS_MAX:
             read.clear()
         found = {jti: self._session(rows.get(jti)) for jti in wanted}
-        read |= {jti: (now, standing) for jti, standing in found.items()}
+        for jti, standing in found.items():
+            if jti not in read or read[jti][0] <= asked_at:
+                read[jti] = asked_at, standing
         return found
 
     def _session(self, standing: Standing | None) -> Session | None:

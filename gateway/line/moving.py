@@ -60,10 +60,11 @@ class Moving:
 
     async def _move(self, event_id: int, fan: int, place: PlaceToken) -> Standing | None:
         movable = await self._restoring.movable(event_id, place)
-        if movable is None:
-            return None
         try:
-            standing = await self._line.move(event_id, fan, movable)
+            # That the place has left its fan may be known already where another question of the page has moved it.
+            standing = await (
+                self._line.standing(event_id, fan) if movable is None else self._line.move(event_id, fan, movable)
+            )
         except RetryLater as later:
             raise ProblemError(later.code, retry_after_seconds=later.retry_after_seconds) from None
         # Two questions of one page may come together, and the other one has moved it: then the fan has the place now.

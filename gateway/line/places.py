@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Final, Literal
 
-from db.events.sale import REASONS, SaleState, sale_state
+from db.events.sale import REASONS, WITHDRAWN, SaleState, sale_state
 from db.languages import Texts
 from gateway.contract.line import Lobby, Place, StockLeft
 from gateway.line.moments import from_ms
@@ -29,6 +29,12 @@ def room_state(counts: RoomCounts) -> str:
     if state in ("open", "paused") and stock is not None and stock.free <= 0 and stock.held <= 0:
         return "sold_out"
     return state
+
+
+def is_quiet(sale: SaleState, room_state: str, lobby: Lobby | None) -> bool:
+    """Nobody books and nobody enters, so that what an event shows changes by the clock or by an operator alone."""
+    is_early = sale is SaleState.COMING and room_state != "lobby"
+    return sale in WITHDRAWN or (is_early and (lobby is None or lobby.state == "early"))
 
 
 def stock_left(counts: RoomCounts) -> StockLeft | None:

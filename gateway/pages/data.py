@@ -200,8 +200,6 @@ class PagesFromServices:
         text, texts = self._services.places.message(event.event_id)
         row = self._services.rooms.rows.get(event.event_id)
         lobby = None if counts is None else self._services.places.lobby(event.event_id, counts)
-        changes_at = [event.on_sale_at, event.off_sale_at, *([] if lobby is None else [lobby.opens_at])]
-        changes_at += [at for ticket in hall.tickets.values() for at in (ticket.sold_from, ticket.sold_until) if at]
         return EventView(
             event_id=event.event_id,
             name=event.name,
@@ -235,7 +233,7 @@ class PagesFromServices:
             has_waiting_list=row is not None and row.waiting_list,
             shop=None if row is None else row.shop,
             lobby=lobby,
-            changes_at=changes_at,
+            changes_at=[*hall.changes_at(), *([] if lobby is None else [lobby.opens_at])],
         )
 
     async def standing(self, event_id: int, user_id: int) -> Standing | None:

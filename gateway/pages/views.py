@@ -14,7 +14,7 @@ from litestar.datastructures import Cookie
 from db.booking.charges import Charge
 from db.booking.results import Breakdown, breakdown
 from db.edge.settings import EdgeSettings
-from db.events.sale import SaleState
+from db.events.sale import WITHDRAWN, SaleState
 from db.events.seed import RoomSeed
 from db.languages import Texts
 from db.orders.asks import Asks
@@ -22,6 +22,7 @@ from db.search.reading import Wanted
 from db.shops.model import Shop
 from gateway.contract.hall import Facets
 from gateway.contract.line import DrawAnswer, Lobby
+from gateway.line.places import is_quiet
 from tickets.wallets import Wallets
 
 
@@ -71,7 +72,7 @@ def is_on_sale(event: OnShow) -> bool:
 
 def is_withdrawn(event: OnShow) -> bool:
     """Whether nothing is sold, and nothing is about to be."""
-    return event.sale in (SaleState.OVER, SaleState.UNPUBLISHED, SaleState.CANCELLED)
+    return event.sale in WITHDRAWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,9 +170,7 @@ class EventView:
 
     @property
     def is_quiet(self) -> bool:
-        """Nobody books and nobody enters, so that what is shown changes by the clock or by an operator alone."""
-        is_early = self.sale is SaleState.COMING and self.room_state != "lobby"
-        return self.is_withdrawn or (is_early and (self.lobby is None or self.lobby.state == "early"))
+        return is_quiet(self.sale, self.room_state, self.lobby)
 
     @property
     def is_withdrawn(self) -> bool:

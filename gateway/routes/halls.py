@@ -29,7 +29,7 @@ from gateway.contract.values import (
 )
 from gateway.hall.hall import Hall, Rendered, UnknownEventError
 from gateway.hall.plans import PlanAnswers, UnknownPlanError
-from gateway.line.places import room_state
+from gateway.line.places import is_quiet, room_state
 from gateway.routes.routers import public_router
 from gateway.search.answers import as_of, read_cursor
 from gateway.search.catalogue import Search, Sort
@@ -38,8 +38,9 @@ from gateway.wire.negotiation import field, has_already, takes_gzip
 from gateway.wire.openapi import header
 from gateway.wire.problems import ProblemError, invalid
 from gateway.wire.requests import Answer, AnyRequest
-from gateway.wire.shared import MOVING_SECONDS, header_lines
+from gateway.wire.shared import MOVING_SECONDS, header_lines, seconds_until_change
 from gateway.wire.stream import Stream, StreamResponse
+from waiting_room.model import RoomCounts
 
 public = public_router("events")
 
@@ -64,9 +65,8 @@ MinVersion = Annotated[
 ]
 
 
-async def _room_json(services: Services, hall: Hall) -> bytes:
+def _room_json(services: Services, hall: Hall, counts: RoomCounts | None) -> bytes:
     """The `RoomSummary` of the event; an event without a room needs no pass."""
-    counts = await services.counts.of(hall.event_id)
     waiting = 0 if counts is None else counts.waiting + (counts.lobby if counts.undrawn else 0)
     sale = sale_state(hall.event, services.clock.moment())
     return b'{"state":"%s","waiting":%d,"sale":"%s","reason":"%s"}' % (
@@ -93,13 +93,23 @@ def _cacheable(request: AnyRequest, rendered: Rendered, control: Mapping[bytes, 
     return Answer(rendered.gzipped, headers=headers)
 
 
-def _moving(request: AnyRequest, hall: Hall, version_min: int) -> Mapping[bytes, bytes]:
+def _still_seconds(services: Services, hall: Hall, counts: RoomCounts | None) -> int:
+    """How long the event, its counts and its room stay as they are, unless an operator changes them: as its page."""
+    lobby = None if counts is None else services.places.lobby(hall.event_id, counts)
+    state, now = "off" if counts is None else room_state(counts), services.clock.moment()
+    if not is_quiet(sale_state(hall.event, now), state, lobby):
+        return MOVING_SECONDS
+    moments = [*hall.changes_at(), *([] if lobby is None else [lobby.opens_at])]
+    return seconds_until_change(now, moments, services.settings.edge.quiet_seconds)
+
+
+def _moving(request: AnyRequest, hall: Hall, version_min: int, seconds: int = MOVING_SECONDS) -> Mapping[bytes, bytes]:
     """How long an edge may keep what changes with every booking. It must not answer a fan of a session, a reader who
     asks for a version, or the simulated fans of a rehearsal.
     """
     if version_min or hall.rehearsal_of is not None or services_of(request).identity.has_token(request):
         return NO_CACHE
-    return header_lines(MOVING_SECONDS, event_key(hall.event_id))
+    return header_lines(seconds, event_key(hall.event_id))
 
 
 READ_REFUSED = ("invalid_request", "unknown_event")
@@ -115,8 +125,9 @@ async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: Mi
     """The event, its ticket types with their counts, and its room."""
     services = services_of(request)
     hall = await services.hall_access.to_read(request, event_id, version_min=min_version)
-    answer = hall.initial_call(await _room_json(services, hall))
-    return _cacheable(request, answer, _moving(request, hall, min_version))
+    counts = await services.counts.of(hall.event_id)
+    answer = hall.initial_call(_room_json(services, hall, counts))
+    return _cacheable(request, answer, _moving(request, hall, min_version, _still_seconds(services, hall, counts)))
 
 
 @public.get(

@@ -13,13 +13,13 @@ import jwt
 import psycopg
 import pytest
 
-from admitone.fan.captcha import payload
+from admitone.fan.captcha import payload, solve
 from admitone.fan.seats import seat_details, seats_of
 from booking_lane.results import job_key
-from db.events.seed import RoomSeed, TicketTypePlan
+from db.events.seed import RoomSeed, TicketTypePlan, create_event
 from tests.acceptance.conftest import Site
 from tests.client import Answer, Fan, solve_captcha
-from tests.factories import OPEN_DOOR
+from tests.factories import OPEN_DOOR, plan_event
 from tests.waiting import await_that
 from waiting_room.tokens import AdmissionPass, PlaceToken, Tokens
 
@@ -363,6 +363,36 @@ def test_one_solution_serves_one_command(site: Site, event_id: int, fan: Fan) ->
     for captcha in (token, solve_captcha(fan), ""):
         again = fan.at(site.gateways[1].url).checkout(event_id, first["reservationId"], captcha=captcha, key="first")
         assert again.json == bought.json
+
+
+def test_a_client_that_does_what_the_refusal_says_goes_on_buying(site: Site) -> None:
+    """It asks for its challenges without its session, as one may, until its network has bought two limits' worth."""
+    with psycopg.connect(site.database_url) as connection:
+        # `make_event` would take the limits of networks off.
+        event_id = create_event(connection, plan_event())
+
+    def held(seats: int = 10) -> tuple[Fan, str]:
+        fan = site.admitted_fan(event_id)
+        return fan, str(fan.reserve(event_id, best=(1, seats)).result["reservationId"])
+
+    for _ in range(2):
+        fan, hold = held()
+        assert fan.checkout(event_id, hold, captcha=solve_captcha(site.client())).json["status"] == "succeeded"
+    fan, hold = held()
+    for _ in range(2):
+        job = fan.checkout(event_id, hold, captcha=solve_captcha(site.client())).json
+        assert job["status"] == "failed", job
+        assert job["problem"]["code"] == "captcha_required"
+    detail = job["problem"]["detail"]
+    assert "GET /api/captcha/challenge with the session" in detail
+    assert "Authorization" in detail
+    assert "a new Idempotency-Key" in detail
+    challenge = fan.get("/api/captcha/challenge", Authorization=f"Bearer {fan.token}").json
+    bought = fan.checkout(event_id, hold, captcha=solve(challenge), key="a new one")
+    assert bought.json["status"] == "succeeded", bought.content
+    fan, hold = held(1)
+    job = fan.checkout(event_id, hold, captcha=solve_captcha(site.client())).json
+    assert job["problem"]["code"] == "captcha_required", "the proof was that fan's alone"
 
 
 def test_what_is_bought_must_be_ones_own_live_hold(site: Site, event_id: int, fan: Fan) -> None:

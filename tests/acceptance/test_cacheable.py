@@ -126,9 +126,22 @@ def test_to_look_begins_no_session_and_to_join_does(site: Site, event_id: int) -
 
 
 def test_what_the_clock_changes_is_kept_until_then_alone(site: Site) -> None:
-    coming = site.event(room=RoomSeed(), on_sale_in=dt.timedelta(seconds=40))
-    assert 20 <= kept_seconds(site.client().get(f"/events/{coming}", **HTML)) <= 39
+    """The page, and the one call that its script makes before a sale."""
+    coming = site.event(room=RoomSeed(), on_sale_in=dt.timedelta(seconds=55))
     later = site.event(room=RoomSeed(), on_sale_in=dt.timedelta(hours=4))
-    assert kept_seconds(site.client().get(f"/events/{later}", **HTML)) == 60
     selling = site.event()
-    assert kept_seconds(site.client().get(f"/events/{selling}", **HTML)) == 1
+    for path in ("/events/{}", "/api/initial-call/{}"):
+        assert 5 <= kept_seconds(site.client().get(path.format(coming), **HTML)) <= 54, path
+        assert kept_seconds(site.client().get(path.format(later), **HTML)) == 60, path
+        assert kept_seconds(site.client().get(path.format(selling), **HTML)) == 1, path
+
+
+def test_a_lobby_moves_what_is_kept_until_its_draw(site: Site) -> None:
+    """Fans enter it, and are counted."""
+    room = RoomSeed(state="open", lobby_minutes=60)
+    inside = site.event(room=room, on_sale_in=dt.timedelta(minutes=30))
+    site.fan().join(inside)
+    before = site.event(room=room, on_sale_in=dt.timedelta(hours=4))
+    for path in ("/events/{}", "/api/initial-call/{}"):
+        assert kept_seconds(site.client().get(path.format(inside), **HTML)) == 1, path
+        assert kept_seconds(site.client().get(path.format(before), **HTML)) == 60, path

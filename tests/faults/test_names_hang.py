@@ -151,6 +151,6 @@ def test_a_worker_ends_in_time_while_it_starts(names: Names, environ: dict[str, 
 
 def test_a_worker_ends_in_time(names: Names, environ: dict[str, str]) -> None:
     worker = names.start(environ, "worker")
-    await_that(lambda: len(psutil.Process(worker.pid).children(recursive=True)) >= 4, 30, what="four processes")
+    await_that(lambda: len(psutil.Process(worker.pid).children(recursive=True)) >= 4, 90, what="four processes")
     _await_asked(names, environ)
     assert _end(worker) < WORKER_END_SECONDS_MAX, worker.text()

@@ -26,7 +26,9 @@ _PROVE: Final = "Solve the captcha of /api/captcha for action=reserve in this se
 
 
 PROVE_AT_CHECKOUT: Final = (
-    "Ask for the challenge of /api/captcha with this session, and send its solution as captchaToken anew."
+    "Much was bought from your network with captchas that name no session. Ask GET /api/captcha/challenge with the"
+    " session, by Authorization or its cookie, and check out with its solution and a new Idempotency-Key. Your hold"
+    " stays."
 )
 
 

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import psycopg
@@ -29,6 +30,10 @@ from tests.services import Services, free_port
 from tests.waiting import await_that
 
 SERVER_CONNECTIONS = 4
+_OTHERS: LiteralString = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND backend_type = 'client backend'"
+)
 FANS = 40
 PROGRAM = os.environ.get("PGBOUNCER") or shutil.which("pgbouncer", path="/usr/local/bin:/usr/sbin:/usr/bin")
 KEEPS_STATEMENTS_SINCE = (1, 22)
@@ -202,12 +207,11 @@ async def test_a_sale_through_the_pooler(
     )
     report = await run_crowd(plan, quiet=True)
     assert report.clean, (report, services.report())
-    with psycopg.connect(database_url) as connection:
-        (row,) = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            " AND backend_type = 'client backend'"
-        ).fetchall()
-    assert 0 < row[0] <= SERVER_CONNECTIONS
+    # A session that PgBouncer has left ends a moment later on a busy machine. One that went past it would stay.
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        await_that(
+            lambda: 0 < connection.execute(_OTHERS).fetchall()[0][0] <= SERVER_CONNECTIONS, what="the pooler's sessions"
+        )
     for text in (gateway.text(), worker.text()):
         assert "prepared statement" not in text
         assert "Traceback" not in text

@@ -25,6 +25,9 @@ from db.connections import primary
 from db.connections.small_reads import SmallReads
 from db.entries.entries import Scan, TicketKey, check_in
 from db.entries.outcomes import Outcome
+from db.events.blocks import SeatBlock
+from db.events.editing import edit_event
+from db.events.edits import EventEdit, EventRefusedError, SeatsOfType
 from db.ids import event_of_id
 from db.messages.addresses import opened, stored
 from db.payments import intents
@@ -32,7 +35,8 @@ from db.payments.cashier import HINT
 from gateway.booking.reader import Reader
 from tests.citus import citus_url, nodes_of
 from tests.factories import SECRET
-from tests.integration.engine.books import GRACE_SECONDS, Books, bodies, codes
+from tests.integration.engine.books import GRACE_SECONDS, SEATS_PER_ROW, Books, bodies, codes
+from tests.integration.engine.test_faults import kill_connections
 from tests.integration.on_citus import CITUS_URL, ENVIRON, with_citus
 from tests.integration.workers.lanes import LANES, Lanes
 from tests.keyrings import sealed_with
@@ -42,6 +46,8 @@ from tests.unit.booking_lane.asks import checkout, reserve
 from tests.waiting import await_that
 
 AWAY_SECONDS = 2.0
+WAITS: LiteralString = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+"""Finds who waits for a batch at its node."""
 
 pytestmark = pytest.mark.usefixtures("on_citus")
 
@@ -76,6 +82,29 @@ async def test_a_batch_of_two_events_is_booked_and_read_by_the_ids_of_its_purcha
             assert str(one).encode() in (await reader.purchase(7, one) or b"")
             assert await reader.purchase(8, one) is None
     finally:
+        await reader.close()
+        await reads.close()
+
+
+async def test_a_purchase_is_read_at_its_node_and_followed_when_its_rows_move(books: Books) -> None:
+    seat = (1, 1, 1)
+    hold, buy = reserve(books.event, 7, seat), checkout(books.event, 7, seat)
+    bought = uuid.UUID(bodies(books.engine().apply([hold, buy]), hold, buy)[1]["purchaseId"])
+    name = "admitone-read-of-test"
+    reads = SmallReads(with_citus(books.database_url), name)
+    reader = Reader(reads, GRACE_SECONDS, NoKeys())  # type: ignore[arg-type]
+    try:
+        for moves in range(3):
+            # Each finds the rows gone, asks the coordinator, and is at the node again the next time.
+            for _ in range(2):
+                assert str(bought).encode() in (await reader.purchase(7, bought) or b"")
+            host, port = place(books)
+            with psycopg.connect(books.database_url, host=host, port=port) as node:
+                mine = "SELECT query FROM pg_stat_activity WHERE application_name = %s AND datname = current_database()"
+                assert [query for (query,) in node.execute(mine, (name,)) if "is_here" in query], moves
+            move(books)
+    finally:
+        await reader.close()
         await reads.close()
 
 
@@ -111,6 +140,42 @@ def test_a_batch_whose_node_fails_at_any_point_applies_once(books: Books, point:
     assert (left, books.version(), books.statuses()) == ([], 1, {seat: "booked"})
 
 
+@pytest.mark.parametrize("point", ["locked", "decided", "written"])
+def test_no_edit_comes_between_a_batch_and_its_commit_where_the_coordinator_fails(books: Books, point: str) -> None:
+    """A coordinator that fails lets go of the event's lock, while the batch's node is still at work."""
+    seat = (1, 1, 1)
+    host, port = place(books)
+    refused: list[str] = []
+    row = SeatBlock(rows=1, seats_per_row=SEATS_PER_ROW)
+    removal = EventEdit(removed_seats=(SeatsOfType(path="seats", ticket_type_id=1, blocks=(row,)),))
+
+    def edit() -> None:
+        with psycopg.connect(books.database_url) as operators:
+            try:
+                edit_event(operators, books.event, removal, "ada", "why", seats_max=1000)
+            except EventRefusedError as error:
+                refused.extend(refusal.code for refusal in error.refusals)
+
+    editing = threading.Thread(target=edit)
+
+    def probe(at: str) -> None:
+        if at == point and not editing.ident:
+            kill_connections(books)
+            editing.start()
+            with psycopg.connect(books.database_url, host=host, port=port, autocommit=True) as node:
+                await_that(
+                    lambda: not editing.is_alive() or node.execute(WAITS).fetchone() is not None,
+                    30,
+                    what="the edit waits for the batch, or has ended",
+                )
+
+    asked = reserve(books.event, 1, seat)
+    assert codes(books.engine(probe=probe).apply([asked]), asked) == ["ok"]
+    editing.join()
+    assert refused == ["seats_held"]
+    assert books.statuses() == {seat: "reserved"}
+
+
 def test_rows_move_between_batches_and_the_next_one_follows_them(books: Books) -> None:
     engine = books.engine()
     for user in range(1, 5):
@@ -125,16 +190,12 @@ def test_rows_move_only_once_a_batch_has_ended(books: Books) -> None:
     """Citus copies the rows that it sees: what a batch wrote meanwhile would be lost."""
     moving = threading.Thread(target=move, args=[books])
     host, port = place(books)
-    waits: LiteralString = (
-        "SELECT FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
-        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-    )
 
     def probe(at: str) -> None:
         if at == "locked":
             moving.start()
             with psycopg.connect(books.database_url, host=host, port=port, autocommit=True) as node:
-                await_that(lambda: node.execute(waits).fetchone() is not None, 30, what="the move waits for the batch")
+                await_that(lambda: node.execute(WAITS).fetchone() is not None, 30, what="the move waits for the batch")
 
     first, second = reserve(books.event, 1, (1, 1, 1)), reserve(books.event, 2, (1, 1, 2))
     assert codes(books.engine(probe=probe).apply([first]), first) == ["ok"]

@@ -58,3 +58,29 @@ async def test_a_session_is_asked_for_once_and_ahead(database_url: str) -> None:
     with pytest.raises(ProblemError):
         await sessions.confirmed(SESSION)
     await dispose(engine)
+
+
+async def test_a_session_that_ended_is_refused_though_an_answer_of_before_came_late(database_url: str) -> None:
+    """What Postgres says is as old as the question, however long the answer takes."""
+    add_operator(database_url, "doris", "correct horse battery staple")
+    engine = create_engine(database_url, pool_max=4)
+    now, answer_seconds = 1000.0, 0.0
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def take_long(*_: Any) -> None:
+        nonlocal now
+        now += answer_seconds
+
+    try:
+        async with engine.begin() as connection:
+            await begin_session(connection, SESSION.jti, "doris", network="", agent="", seconds=3600)
+        sessions = OperatorSessions(engine, frozenset(), now=lambda: now)
+        answer_seconds = BELIEVED_SECONDS + 0.01
+        await sessions.confirmed(SESSION)
+        answer_seconds = 0.0
+        async with engine.begin() as connection:
+            await end_session(connection, SESSION.jti, "doris", "signed out")
+        with pytest.raises(ProblemError):
+            await sessions.confirmed(SESSION)
+    finally:
+        await dispose(engine)
