@@ -23,6 +23,7 @@ from workers.engine.free_rows import FreeRows, KeptRows
 from workers.engine.kept_networks import KeptNetworks
 from workers.engine.needs import Needs
 from workers.engine.statements import Connection, read_rows, run
+from workers.engine.transactions import Transaction
 from workers.engine.turns import Turns
 
 SWEPT_HOLDS_MAX = 500
@@ -42,7 +43,7 @@ def needs_of(commands: Sequence[Command]) -> Needs:
 
 
 def lock_and_read(
-    connection: Connection,
+    ours: Transaction,
     kept: KeptRows,
     kept_networks: KeptNetworks,
     commands: Sequence[Command],
@@ -50,7 +51,7 @@ def lock_and_read(
     *,
     locks: bool,
 ) -> tuple[Book, dict[uuid.UUID, Outcome]]:
-    """Take the events' locks and open the book.
+    """Begin the transaction, take the events' locks and open the book.
 
     Args:
         kept, kept_networks: free rows of the batch before, and what networks had.
@@ -61,14 +62,15 @@ def lock_and_read(
     """
     needs = needs_of(commands)
     book = Book(_UNREAD, hold)
-    recorded = _read_rows(connection, book, kept, kept_networks, needs, commands, locks=locks)
+    connection = ours.connection
+    recorded = _read_rows(ours, book, kept, kept_networks, needs, commands, locks=locks)
     _read_turns(connection, book, needs)
     _lock_seats(connection, book, kept, kept_networks, needs, locks=locks)
     return book, recorded
 
 
 def _read_rows(
-    connection: Connection,
+    ours: Transaction,
     book: Book,
     kept: KeptRows,
     kept_networks: KeptNetworks,
@@ -79,7 +81,9 @@ def _read_rows(
 ) -> dict[uuid.UUID, Outcome]:
     """Make the first round trip, which reads everything but the seats."""
     event_ids = sorted(needs.events)
+    connection = ours.connection
     with connection.pipeline():
+        ours.begin()
         if locks:
             run(connection, events.LOCK_EVENTS, space=events.ADVISORY_SPACE, event_ids=event_ids)
         outcome_rows = read_rows(
