@@ -21,6 +21,7 @@ from rq.results import Result
 from rq.worker import WorkerStatus
 
 from booking_lane.alive import ALIVE_EVERY_SECONDS, ALIVE_SECONDS, alive_key, workers_key
+from booking_lane.as_one import run_as_one
 from booking_lane.lane import BOOK, JOB_SECONDS_MAX
 from booking_lane.listed_jobs import ListedJob
 
@@ -113,15 +114,16 @@ class LaneWorker(SimpleWorker):
         with self.connection.pipeline() as pipe:
             pipe.hgetall(job.key)
             self._begun = self._begin(job, pipe)
-            stored, *_ = pipe.execute()
-        if not stored:
+            stored = iter(run_as_one(self.connection, pipe))
+        fields = dict(zip(stored, stored, strict=True))
+        if not fields:
             with self.connection.pipeline() as pipe:
                 self.cleanup_execution(job, pipeline=pipe, execution=self._begun)
                 pipe.delete(job.key)
                 pipe.execute()
             self._begun = None
             return None
-        job.restore(stored)
+        job.restore(fields)
         job.worker_name = self.name
         job._status = JobStatus.STARTED
         return job, queue
@@ -175,7 +177,7 @@ class LaneWorker(SimpleWorker):
             failures = Result.get_key(job.id)  # type: ignore[no-untyped-call]
             pipe.delete(job.key, job.dependents_key, job.dependencies_key, executions.key, failures)
             self.set_state(WorkerStatus.IDLE, pipeline=pipe)
-            pipe.execute()
+            run_as_one(self.connection, pipe)
 
     def _sign_of_life(self) -> None:
         client = self._sign_client()
