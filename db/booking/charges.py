@@ -76,7 +76,7 @@ Noted = tuple[tuple[int, int, int, int], ...]
 def noted(charges: Iterable[Charge]) -> Noted | None:
     """The charges as a hold notes them; None where its amounts say all."""
     kept = tuple(charges)
-    return None if all([charge.is_plain for charge in kept]) else tuple(charge[:4] for charge in kept)
+    return None if all(charge.is_plain for charge in kept) else tuple(charge[:4] for charge in kept)
 
 
 def charges_noted(amounts: Iterable[int], note: Iterable[Sequence[int]] | None) -> tuple[Charge, ...]:

@@ -73,7 +73,7 @@ def seat_charge(charge: Charge) -> SeatCharge | None:
 
 def breakdown(charges: Sequence[Charge]) -> Breakdown | None:
     """What these charges add up to; None where they are prices alone."""
-    if all([charge.is_plain for charge in charges]):
+    if all(charge.is_plain for charge in charges):
         return None
     taxes: dict[tuple[int, bool], int] = {}
     for charge in charges:
