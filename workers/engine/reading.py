@@ -98,7 +98,10 @@ def _read_rows(
         holds_named = read_rows(
             connection,
             holds.READ_HOLDS,
-            [{"event_id": event_id, "reservation_id": hold} for event_id, hold in sorted(needs.holds)],
+            [
+                {"event_id": event_id, "reservation_id": hold, "user_id": user_id}
+                for (event_id, hold), user_id in sorted(needs.holds.items())
+            ],
         )
         purchase_rows = read_rows(
             connection,
