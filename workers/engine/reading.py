@@ -158,7 +158,9 @@ def _read_rows(
         # The seats that commands name need not wait for what is read here. Whoever has the events' locks may lock the
         # seats in any order.
         named_seats = _lock_named(connection, needs.seats, locks=locks)
-        clock = run(connection, events.CLOCK)
+        # Of these a second trip reads the seats, and the clock behind them.
+        is_second_due = bool(needs.holds or needs.purchases or needs.payments)
+        clock = None if is_second_due else run(connection, events.CLOCK)
     for row in event_rows:
         event = events.event_row(row)
         book.events[event.event_id] = event
@@ -202,7 +204,8 @@ def _read_rows(
         job = payments.PaymentJob(command_id, user_id, bytes(body_hash), None if outcome is None else outcome.encode())
         book.payments[payment_id].jobs.append(job)
     _put_seats(book, named_seats)
-    (book.now,) = clock.fetchone() or (_UNREAD,)
+    if clock is not None:
+        (book.now,) = clock.fetchone() or (_UNREAD,)
     return {row[0]: Outcome(*outcomes.outcome_row(row)) for row in outcome_rows}
 
 
@@ -311,7 +314,8 @@ def _lock_seats(
     # One purchase is one object, so that a repeated checkout sees the seats that this batch cancels.
     book.purchases_of_holds |= {purchase.reservation_id: purchase for purchase in book.purchases.values()}
     keys -= needs.seats
-    if not (networks_due or unproven_of or free_of or keys or bought or paying or book.purchases):
+    is_due = networks_due or unproven_of or free_of or keys or bought or paying or book.purchases
+    if book.now is not _UNREAD and not is_due:
         return
     with connection.pipeline():
         networks = read_rows(
