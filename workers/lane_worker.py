@@ -38,7 +38,7 @@ def _taking(take: Callable[[str], tuple[Job, Queue] | None]) -> type[Queue]:
 
     class Taking(Queue):
         @classmethod
-        def _fetch_dequeued_job(
+        def _fetch_dequeued_job(  # type: ignore[override]  # RQ passes what is left out here by name
             cls, connection: redis.Redis, queue_key: str, job_id: str, **kwargs: Any
         ) -> tuple[Job, Queue] | None:
             return take(job_id)
