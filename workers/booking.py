@@ -22,6 +22,7 @@ from db.booking.merging import EVENTS_OF_MERGING, MERGE_AFTER_SECONDS, MERGED_AT
 from db.patience import Turns
 from db.waiting.entries import EVENTS_WITH_OFFERS_DUE
 from waiting_room.line import Slots
+from waiting_room.model import Stock
 from waiting_room.tokens import HOLD_MARGIN_SECONDS
 from workers.engine.engine import NOTHING, Applied, Engine
 from workers.lane_keeping import hand_over
@@ -167,22 +168,20 @@ class Booking:
         extended: dict[int, dict[int, int]] = defaultdict(dict)
         for event_id, user_id, end_ms in applied.holds_until_ms:
             extended[event_id][user_id] = end_ms + PASS_MARGIN_MS
+        stocks = {
+            change.event_id: Stock(
+                sum([count.available_count for count in change.counts]),
+                sum([count.held_count for count in change.counts]),
+                change.version,
+            )
+            for change in applied.changes
+        }
         turns = Turns("settling slots, which reconciliation makes up for,", self._slots.room_errors, others=False)
         try:
-            for event_id, fans in finished.items():
+            for event_id, error in self._slots.settle(finished, extended, stocks):
                 with turns.of(f"event {event_id}"):
-                    self._slots.finish(event_id, fans)
-            for event_id, until_ms in extended.items():
-                with turns.of(f"event {event_id}"):
-                    self._slots.extend(event_id, until_ms)
-            for change in applied.changes:
-                with turns.of(f"event {change.event_id}"):
-                    self._slots.set_stock(
-                        change.event_id,
-                        free=sum(count.available_count for count in change.counts),
-                        held=sum(count.held_count for count in change.counts),
-                        version=change.version,
-                    )
+                    if error is not None:
+                        raise error
         except redis.RedisError as error:
             logger.warning("slots not settled (%s); reconciliation will", error)
         turns.end()

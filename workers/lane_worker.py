@@ -21,7 +21,8 @@ from rq.results import Result
 from rq.worker import WorkerStatus
 
 from booking_lane.alive import ALIVE_EVERY_SECONDS, ALIVE_SECONDS, alive_key, workers_key
-from booking_lane.lane import BOOK
+from booking_lane.as_one import run_as_one
+from booking_lane.lane import BOOK, JOB_SECONDS_MAX
 from booking_lane.listed_jobs import ListedJob
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,19 @@ HEARTBEAT_EVERY_SECONDS = 1.0
 SUSPENSION_EVERY_SECONDS = 1.0
 WORKER_TTL_SECONDS = 30
 MAINTENANCE_SECONDS = 60
+
+
+def _taking(take: Callable[[str], tuple[Job, Queue] | None]) -> type[Queue]:
+    """RQ's queue, which takes jobs by ``take``."""
+
+    class Taking(Queue):
+        @classmethod
+        def _fetch_dequeued_job(  # type: ignore[override]  # RQ passes what is left out here by name
+            cls, connection: redis.Redis, queue_key: str, job_id: str, **kwargs: Any
+        ) -> tuple[Job, Queue] | None:
+            return take(job_id)
+
+    return Taking
 
 
 class LaneWorker(SimpleWorker):
@@ -46,7 +60,9 @@ class LaneWorker(SimpleWorker):
     def __init__(self, *args: Any, sign: Callable[[], redis.Redis], **kwargs: Any) -> None:
         kwargs |= {"worker_ttl": WORKER_TTL_SECONDS, "maintenance_interval": MAINTENANCE_SECONDS}
         super().__init__(*args, **kwargs)
+        self.queue_class = _taking(self._take)
         self.log_job_description = False
+        self._begun: Execution | None = None
         self._sign_client = sign
         self._stop_sign = threading.Event()
         self._beat_at = float("-inf")
@@ -87,26 +103,52 @@ class LaneWorker(SimpleWorker):
         if pipeline is not None or state != self.get_state():
             super().set_state(state, pipeline)
 
-    def prepare_execution(self, job: Job) -> Execution:
-        """Begin a batch's job in one round trip. RQ itself needs two, the other one in `prepare_job_execution`."""
-        if job.func_name != BOOK:
-            return super().prepare_execution(job)
-        ttl = self.get_heartbeat_ttl(job)
+    def _take(self, job_id: str) -> tuple[Job, Queue] | None:
+        """Read a job of our queue that was taken, and begin it, in one round trip; None if the job is gone. RQ itself
+        needs three, which each command of a batch waits for.
+        """
+        (queue,) = self.queues
+        job = self.job_class(job_id, connection=self.connection, serializer=self.serializer)
+        # What is not read yet: all our jobs have this time limit.
+        job.origin, job.timeout = queue.name, JOB_SECONDS_MAX
         with self.connection.pipeline() as pipe:
-            execution = Execution.create(job, ttl, pipeline=pipe, worker_name=self.name)
-            self.executions[execution.id] = execution
-            self.set_state(WorkerStatus.BUSY, pipeline=pipe)
-            self.heartbeat(ttl, pipeline=pipe)
-            job.prepare_for_execution(self.name, pipeline=pipe)
-            pipe.persist(job.key)
-            for queue in self.queues:
-                pipe.lrem(queue.intermediate_queue_key, 1, job.id)
-            pipe.execute()
+            pipe.hgetall(job.key)
+            self._begun = self._begin(job, pipe)
+            stored = iter(run_as_one(self.connection, pipe))
+        fields = dict(zip(stored, stored, strict=True))
+        if not fields:
+            with self.connection.pipeline() as pipe:
+                self.cleanup_execution(job, pipeline=pipe, execution=self._begun)
+                pipe.delete(job.key)
+                pipe.execute()
+            self._begun = None
+            return None
+        job.restore(fields)
+        job.worker_name = self.name
+        job._status = JobStatus.STARTED
+        return job, queue
+
+    def _begin(self, job: Job, pipe: Pipeline) -> Execution:
+        ttl = self.get_heartbeat_ttl(job)
+        execution = Execution.create(job, ttl, pipeline=pipe, worker_name=self.name)
+        self.executions[execution.id] = execution
+        self.set_state(WorkerStatus.BUSY, pipeline=pipe)
+        self.heartbeat(ttl, pipeline=pipe)
+        job.prepare_for_execution(self.name, pipeline=pipe)
+        pipe.persist(job.key)
+        for queue in self.queues:
+            pipe.lrem(queue.intermediate_queue_key, 1, job.id)
+        return execution
+
+    def prepare_execution(self, job: Job) -> Execution:
+        """The execution of a job that `_take` has begun."""
+        execution, self._begun = self._begun, None
+        assert execution is not None
+        assert execution.job_id == job.id
         return execution
 
     def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:
-        if job.func_name != BOOK:
-            super().prepare_job_execution(job, remove_from_intermediate_queue)
+        """Do nothing: `_take` has done it."""
 
     def handle_execution_ended(self, job: Job, queue: Queue, heartbeat_ttl: int) -> None:
         """Note the end of a batch's job. RQ itself would write a last heartbeat into the job, which is deleted next."""
@@ -135,7 +177,7 @@ class LaneWorker(SimpleWorker):
             failures = Result.get_key(job.id)  # type: ignore[no-untyped-call]
             pipe.delete(job.key, job.dependents_key, job.dependencies_key, executions.key, failures)
             self.set_state(WorkerStatus.IDLE, pipeline=pipe)
-            pipe.execute()
+            run_as_one(self.connection, pipe)
 
     def _sign_of_life(self) -> None:
         client = self._sign_client()

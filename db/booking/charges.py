@@ -7,6 +7,7 @@ purchase add up to its total, and a seat that is given back is worth exactly wha
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from db.events.terms import BASIS_POINTS, Terms
@@ -35,8 +36,9 @@ class Charge(NamedTuple):
         return not (self.fee or self.tax_basis_points or self.discount)
 
 
+@lru_cache(maxsize=1_000)
 def plain(amount: int) -> Charge:
-    """The charge for a seat without fee and tax."""
+    """The charge for a seat without fee and tax. An event has few prices, and a batch asks for each of its seats."""
     return Charge(amount, 0, 0, 0, amount)
 
 

@@ -136,9 +136,11 @@ def seat_amounts(noted: Sequence[int], total_amount: int, seats: int) -> tuple[i
 READ_HOLDS: Final = f"""
 SELECT {HOLD_COLUMNS}
   FROM json_to_recordset(%(rows)s)
-       AS k (event_id bigint, reservation_id uuid)
+       AS k (event_id bigint, reservation_id uuid, user_id bigint)
   JOIN reservation h USING (event_id, reservation_id)
+ WHERE h.user_id IS DISTINCT FROM k.user_id OR NOT h.{OPEN}
 """  # noqa: S608 - of constants alone
+"""A key's ``user_id`` is a fan whose open holds are read anyway (`db.booking.fans`): they are not read twice."""
 
 READ_DUE_HOLDS: Final = f"""
 SELECT {HOLD_COLUMNS}

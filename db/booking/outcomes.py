@@ -34,10 +34,10 @@ def outcome_row(row: Sequence[Any]) -> OutcomeRow:
 
 WRITE_OUTCOMES: Final = """
 INSERT INTO booking_command (event_id, command_id, kind, user_id, body_hash, outcome, recorded_at)
-SELECT k.event_id, k.command_id, k.kind, k.user_id, k.body_hash, k.outcome, %(now)s
+SELECT k.event_id, k.command_id, k.kind, k.user_id, k.body_hash, k.outcome::jsonb, %(now)s
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, command_id uuid, kind text, user_id bigint, body_hash bytea,
-             outcome jsonb)
+             outcome json)
 """
 
 RECORD_OUTCOMES: Final = WRITE_OUTCOMES + "ON CONFLICT DO NOTHING\n"

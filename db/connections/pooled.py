@@ -50,6 +50,12 @@ class PooledConnection(psycopg.Connection[tuple[Any, ...]]):
                 transaction = opened.enter_context(super().transaction(*args, **kwargs))
             yield transaction
 
+    def begin(self) -> None:
+        """Begin a transaction in a pipeline of the caller's, without a round trip."""
+        psycopg.Connection.execute(self, "BEGIN")
+        if self.settings[0]:
+            psycopg.Connection.execute(self, SET_FOR_TRANSACTION, self.settings)
+
     def execute(self, *args: Any, **kwargs: Any) -> psycopg.Cursor[tuple[Any, ...]]:
         if not (self._is_idle and self.settings[0]):
             return super().execute(*args, **kwargs)

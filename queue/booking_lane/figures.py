@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from typing import Any, Final, cast
 
 import msgspec
@@ -24,6 +25,8 @@ WAIT_BOUNDS_MS: Final = (
 """The upper bounds of the classes in which waits are counted, each half as much again as the one before. A command
 waits from its arrival to its outcome.
 """
+
+_COUNT: Final = (files(__package__) / "lua" / "count.lua").read_text()
 
 CHOICES: Final = frozenset({"no_block", "seats_taken", "sold_out", "limit_exceeded"})
 """With these codes a fan is told that there is not what was asked for. Nothing is wrong with the sale then."""
@@ -98,8 +101,9 @@ def count(
             grown["wait_ms"] += waited_ms
     for outcome in outcomes:
         grown[f"command:{outcome.kind}:{_status_or_code(outcome.body)}"] += 1
-    for field, number in grown.items():
-        pipe.hincrby(figures_key(lane), field, number)
+    pairs = [part for field_and_number in grown.items() for part in field_and_number]
+    # One command: a HINCRBY for each field took as long as all records of a small batch.
+    pipe.eval(_COUNT, 1, figures_key(lane), *pairs)
 
 
 class _Problem(msgspec.Struct):

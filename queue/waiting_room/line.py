@@ -6,7 +6,7 @@ Clients must return bytes (``decode_responses=False``). Fans are user ids. All t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from redis import Redis
 from redis import asyncio as aioredis
@@ -41,7 +41,7 @@ from .model import (
     Tick,
 )
 from .operations import RANKS, Operation, chunks
-from .scripts import run, run_sync
+from .scripts import run, run_all_sync, run_sync
 from .tokens import PlaceToken
 
 T = TypeVar("T")
@@ -367,6 +367,22 @@ class Slots:
         though it is a later one.
         """
         return self._run(operations.set_stock(event, Stock(free, held, version), lost_version))
+
+    def settle(
+        self, finished: Mapping[int, Iterable[int]], ends: Mapping[int, Mapping[int, int]], stocks: Mapping[int, Stock]
+    ) -> Iterator[tuple[int, RedisError | None]]:
+        """`finish`, `extend` and `set_stock` at these events, in one round trip. Gives each event, with the error that
+        was the answer.
+        """
+        asked: list[tuple[int, Operation[Any]]] = []
+        for event, fans in finished.items():
+            asked += [(event, operations.finish(event, chunk)) for chunk in chunks(dict.fromkeys(fans))]
+        for event, of_fans in ends.items():
+            asked += [(event, operations.extend(event, chunk)) for chunk in chunks(of_fans.items())]
+        asked += [(event, operations.set_stock(event, stock)) for event, stock in stocks.items()]
+        replies = run_all_sync(self._client, [(one.script, one.keys, one.args) for _, one in asked])
+        for (event, _), reply in zip(asked, replies, strict=True):
+            yield event, reply if isinstance(reply, RedisError) else None
 
     def stock_version(self, event: int) -> int:
         """The event's version of which the stock is recorded; -1 if none is."""

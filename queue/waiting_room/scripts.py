@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from redis import Redis
 from redis import asyncio as aioredis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
 from db.channels import database_of
 from db.shards import is_cluster
@@ -141,3 +141,26 @@ def run_sync(client: Redis, name: str, keys: Sequence[str], args: Args) -> Any:
         return client.evalsha(operation.sha, len(keys), *keys, *args)
     except NoScriptError:
         return client.eval(operation.text, len(keys), *keys, *args)
+
+
+def run_all_sync(client: Redis, asked: Sequence[tuple[str, Sequence[str], Args]]) -> list[Any]:
+    """Run scripts in one round trip, as `run_sync` runs one; in a cluster each at its server. Returns the replies, some
+    of which are errors that are of one script alone.
+    """
+    if is_cluster(client):
+        return [_run_or_error(client, *one) for one in asked]
+    with client.pipeline(transaction=False) as pipe:
+        for name, keys, args in asked:
+            pipe.evalsha(_script_for(client, name).sha, len(keys), *keys, *args)
+        replies = pipe.execute(raise_on_error=False)
+    return [
+        _run_or_error(client, *one) if isinstance(reply, NoScriptError) else reply
+        for one, reply in zip(asked, replies, strict=True)
+    ]
+
+
+def _run_or_error(client: Redis, name: str, keys: Sequence[str], args: Args) -> Any:
+    try:
+        return run_sync(client, name, keys, args)
+    except RedisError as error:
+        return error

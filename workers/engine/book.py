@@ -182,7 +182,7 @@ class Book:
 
     def seats_had(self, event_id: int, user_id: int) -> int:
         """The fan's seats of the event that count against the limit: bought ones, and those of live holds."""
-        held = sum(len(hold.seats) for hold in self.holds_of(event_id, user_id) if hold.is_live(self.now))
+        held = sum([len(hold.seats) for hold in self.holds_of(event_id, user_id) if hold.is_live(self.now)])
         return held + self.bought_counts.get((event_id, user_id), 0)
 
     def seats_had_of(self, event_id: int, user_id: int, ticket_type_id: int) -> int:

@@ -38,7 +38,8 @@ from workers.engine.offers import make_offers
 from workers.engine.reading import lock_and_read
 from workers.engine.refused import Refused
 from workers.engine.statements import Connection
-from workers.engine.writing import event_changes, record, write
+from workers.engine.transactions import Transaction, transaction
+from workers.engine.writing import event_changes, record, write, write_outcomes
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +106,18 @@ class Applied:
 
 
 NOTHING = Applied((), (), (), ())
+
+_Answered = tuple[Command | PaymentJob, int, Result | dict[str, Any]]
+"""Who asked, about which event, and the result or the problem, both still without the event's version."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """The answers that are to be recorded, the outcomes of checkouts that are told again, and what waits."""
+
+    answers: list[_Answered]
+    repeated: list[Outcome]
+    awaiting: list[Awaiting]
 
 
 class OutageError(Exception):
@@ -259,8 +272,11 @@ class Engine:
         outcome = _outcome(command, {"status": "failed", "problem": problem("internal_error")})
 
         def recorded() -> Outcome:
-            with self._transaction([command]) as connection:
-                return record(connection, outcome)
+            with self._transaction([command]) as ours:
+                ours.begin()
+                stands = record(ours.connection, outcome)
+                ours.commit()
+                return stands
 
         try:
             return self._patiently(recorded)
@@ -269,16 +285,18 @@ class Engine:
             return outcome
 
     @contextlib.contextmanager
-    def _transaction(self, commands: Sequence[Command]) -> Iterator[Connection]:
-        """A transaction for these commands; on Citus, where they are about one event, at the node that has its rows."""
+    def _transaction(self, commands: Sequence[Command]) -> Iterator[Transaction]:
+        """A transaction for these commands, which the caller begins and commits; on Citus, where they are about one
+        event, at the node that has its rows.
+        """
         connection = self.connection()
         try:
             if self._nodes is not None:
                 with self._nodes.transaction(connection, commands[0].event_id) as at_node:
-                    yield at_node
+                    yield Transaction(at_node, is_ours=False)
             else:
-                with connection.transaction():
-                    yield connection
+                with transaction(connection) as ours:
+                    yield ours
         except Exception as error:
             # RQ's time limit comes as a signal at any moment. psycopg may then fail with another error that hides it,
             # and the connection cannot be used any more.
@@ -294,31 +312,28 @@ class Engine:
     def _apply_once(self, commands: Sequence[Command]) -> Applied:
         probe = self._probe
         self._plan_anew()
-        with self._transaction(commands) as connection:
+        with self._transaction(commands) as ours:
             book, recorded = lock_and_read(
-                connection, self._kept, self._kept_networks, commands, self._hold, locks=self._locks
+                ours, self._kept, self._kept_networks, commands, self._hold, locks=self._locks
             )
             probe("locked")
-            outcomes, new, awaiting = self._decide(book, commands, recorded)
+            decided = self._decide(book, commands, recorded)
             probe("decided")
             if self._nodes is not None and book.changes.purchases:
                 number_orders(self.connection(), book.changes.purchases)
+            connection = ours.connection
             with connection.pipeline():
-                write(connection, book, new)
-            probe("written")
+                # Postgres is at work on each statement while the next one is made here.
+                write(connection, book)
+                new = _outcomes(book, decided.answers)
+                # An unknown event has no row to record an outcome under.
+                write_outcomes(connection, book, [outcome for outcome in new if outcome.event_id in book.events])
+                probe("written")
+                ours.commit()
+                applied = _applied(book, (*recorded.values(), *decided.repeated, *new), decided.awaiting)
         probe("committed")
         self._keep_rows(book)
-        return Applied(
-            tuple(outcomes),
-            event_changes(book),
-            tuple(
-                (hold.event_id, hold.user_id, int(hold.expires_at.timestamp() * 1000))
-                for hold in (*book.changes.new_holds.values(), *book.changes.extended_holds.values())
-                if hold.is_open
-            ),
-            tuple((purchase.event_id, purchase.user_id) for purchase in book.changes.purchases),
-            tuple(awaiting),
-        )
+        return applied
 
     def _plan_anew(self) -> None:
         """Forget plans that are older than a second, because they were made for smaller tables. A pooler's connections
@@ -339,13 +354,9 @@ class Engine:
             self._kept.keep(event_id, version, rows)
             self._kept_networks.keep(event_id, version, book.networks[event_id], book.network_seats_max(event))
 
-    def _decide(
-        self, book: Book, commands: Sequence[Command], recorded: dict[uuid.UUID, Outcome]
-    ) -> tuple[list[Outcome], list[Outcome], list[Awaiting]]:
-        """The outcomes of all commands, the part of them that is to be recorded, and the commands that wait."""
+    def _decide(self, book: Book, commands: Sequence[Command], recorded: Mapping[uuid.UUID, Outcome]) -> _Decided:
         now_ms = self._now_ms()
-        answers: list[tuple[Command | PaymentJob, int, Result | dict[str, Any]]] = []
-        awaiting: list[Awaiting] = []
+        decided = _Decided([], [], [])
         seen = set(recorded)
         for command in commands:
             if not command.is_recorded:
@@ -354,39 +365,21 @@ class Engine:
             elif command.command_id not in seen:
                 seen.add(command.command_id)
                 try:
-                    answers.append((command, command.event_id, self._answer(book, command, now_ms)))
+                    decided.answers.append((command, command.event_id, self._answer(book, command, now_ms)))
                 except AwaitsPayment as awaits:
                     payment = book.payments[awaits.payment_id]
-                    awaiting.append(_awaiting(command, KINDS[type(command)], payment))
+                    decided.awaiting.append(_awaiting(command, KINDS[type(command)], payment))
         for payment in book.changes.kept:
-            awaiting += [_awaiting(job, KINDS[Checkout], payment) for job in payment.jobs if job.outcome is None]
+            jobs = [job for job in payment.jobs if job.outcome is None]
+            decided.awaiting.extend(_awaiting(job, KINDS[Checkout], payment) for job in jobs)
         if book.turns:
             make_offers(book)
-        repeated = []
         for event_id, job, answer in book.changes.settled:
             if job.outcome is None:
-                answers.append((job, event_id, answer))
+                decided.answers.append((job, event_id, answer))
             elif job.command_id not in seen:
-                repeated.append(_outcome_of_job(job, event_id, job.outcome))
-        changed = book.changes.event_ids()
-        new = []
-        for asked, event_id, answer in answers:
-            event = book.events.get(event_id)
-            version = 0 if event is None else event.version + (event_id in changed)
-            if isinstance(answer, Result):
-                answer.version = version
-                body: dict[str, object] = {"status": "succeeded", "result": answer}
-            else:
-                if event is not None:
-                    answer["version"] = version
-                body = {"status": "failed", "problem": answer}
-            if isinstance(asked, PaymentJob):
-                new.append(_outcome_of_job(asked, event_id, msgspec.json.encode(body)))
-            else:
-                new.append(_outcome(asked, body))
-        # An unknown event has no row to record an outcome under.
-        lasting = [outcome for outcome in new if outcome.event_id in book.events]
-        return [*recorded.values(), *repeated, *new], lasting, awaiting
+                decided.repeated.append(_outcome_of_job(job, event_id, job.outcome))
+        return decided
 
     def _answer(self, book: Book, command: Command, now_ms: int) -> Result | dict[str, Any]:
         """The command's result or its problem, both still without the event's version.
@@ -400,6 +393,44 @@ class Engine:
             return decide(book, command)
         except Refused as refusal:
             return refusal.document
+
+
+def _outcomes(book: Book, answers: Sequence[_Answered]) -> list[Outcome]:
+    """The outcomes that say these answers, each with the version that its event has after the batch."""
+    changed = book.changes.event_ids()
+    new = []
+    for asked, event_id, answer in answers:
+        event = book.events.get(event_id)
+        version = 0 if event is None else event.version + (event_id in changed)
+        if isinstance(answer, Result):
+            answer.version = version
+            body: dict[str, object] = {"status": "succeeded", "result": answer}
+        else:
+            if event is not None:
+                answer["version"] = version
+            body = {"status": "failed", "problem": answer}
+        if isinstance(asked, PaymentJob):
+            new.append(_outcome_of_job(asked, event_id, msgspec.json.encode(body)))
+        else:
+            new.append(_outcome(asked, body))
+    return new
+
+
+def _applied(book: Book, outcomes: tuple[Outcome, ...], awaiting: Sequence[Awaiting]) -> Applied:
+    changes = book.changes
+    return Applied(
+        outcomes,
+        event_changes(book),
+        tuple(
+            [
+                (hold.event_id, hold.user_id, int(hold.expires_at.timestamp() * 1000))
+                for hold in (*changes.new_holds.values(), *changes.extended_holds.values())
+                if hold.is_open
+            ]
+        ),
+        tuple([(purchase.event_id, purchase.user_id) for purchase in changes.purchases]),
+        tuple(awaiting),
+    )
 
 
 def _connect(database_url: str, session: Mapping[str, object]) -> Connection:

@@ -15,7 +15,7 @@ class Needs:
     Attributes:
         events: event ids. Each event's advisory lock is taken, and its row and ticket types are read.
         fans: (event_id, user_id) of fans whose holds and bought seats are read, with how many holds ended unbought.
-        holds: (event_id, reservation_id) of holds.
+        holds: (event_id, reservation_id) of holds, each with a fan of `fans` whose open holds need not be read again.
         purchases: (event_id, purchase_id) of purchases, with their seats.
         lapsed_of: event ids of which lapsed holds are read, as many as a sweep takes at a time.
         seats: keys of seats to be locked. The seats of open holds that were read, and of purchases, are locked too.
@@ -33,7 +33,7 @@ class Needs:
 
     events: set[int] = field(default_factory=set)
     fans: set[tuple[int, int]] = field(default_factory=set)
-    holds: set[tuple[int, uuid.UUID]] = field(default_factory=set)
+    holds: dict[tuple[int, uuid.UUID], int | None] = field(default_factory=dict)
     purchases: set[tuple[int, uuid.UUID]] = field(default_factory=set)
     lapsed_of: set[int] = field(default_factory=set)
     seats: set[EventSeat] = field(default_factory=set)

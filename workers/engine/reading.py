@@ -1,16 +1,17 @@
-"""Opens the book: takes the locks of a batch and reads its rows, in two round trips."""
+"""Opens the book: takes the locks of a batch and reads its rows, in one round trip or two."""
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from booking_lane.commands import Command, Outcome
 from booking_lane.settings import HoldSettings
 from db.booking import conduct, events, fans, holds, outcomes, purchases, seats, vouchers
+from db.booking.seats import EventSeat
 from db.booking.states import HoldState
 from db.entries import used
 from db.payments import rows as payments
@@ -23,6 +24,7 @@ from workers.engine.free_rows import FreeRows, KeptRows
 from workers.engine.kept_networks import KeptNetworks
 from workers.engine.needs import Needs
 from workers.engine.statements import Connection, read_rows, run
+from workers.engine.transactions import Transaction
 from workers.engine.turns import Turns
 
 SWEPT_HOLDS_MAX = 500
@@ -42,7 +44,7 @@ def needs_of(commands: Sequence[Command]) -> Needs:
 
 
 def lock_and_read(
-    connection: Connection,
+    ours: Transaction,
     kept: KeptRows,
     kept_networks: KeptNetworks,
     commands: Sequence[Command],
@@ -50,7 +52,7 @@ def lock_and_read(
     *,
     locks: bool,
 ) -> tuple[Book, dict[uuid.UUID, Outcome]]:
-    """Take the events' locks and open the book.
+    """Begin the transaction, take the events' locks and open the book.
 
     Args:
         kept, kept_networks: free rows of the batch before, and what networks had.
@@ -61,14 +63,15 @@ def lock_and_read(
     """
     needs = needs_of(commands)
     book = Book(_UNREAD, hold)
-    recorded = _read_rows(connection, book, kept, kept_networks, needs, commands, locks=locks)
+    connection = ours.connection
+    recorded = _read_rows(ours, book, kept, kept_networks, needs, commands, locks=locks)
     _read_turns(connection, book, needs)
     _lock_seats(connection, book, kept, kept_networks, needs, locks=locks)
     return book, recorded
 
 
 def _read_rows(
-    connection: Connection,
+    ours: Transaction,
     book: Book,
     kept: KeptRows,
     kept_networks: KeptNetworks,
@@ -77,9 +80,11 @@ def _read_rows(
     *,
     locks: bool,
 ) -> dict[uuid.UUID, Outcome]:
-    """Make the first round trip, which reads everything but the seats."""
+    """Make the first round trip, which reads everything but seats that no command names, and then reads the clock."""
     event_ids = sorted(needs.events)
+    connection = ours.connection
     with connection.pipeline():
+        ours.begin()
         if locks:
             run(connection, events.LOCK_EVENTS, space=events.ADVISORY_SPACE, event_ids=event_ids)
         outcome_rows = read_rows(
@@ -93,7 +98,10 @@ def _read_rows(
         holds_named = read_rows(
             connection,
             holds.READ_HOLDS,
-            [{"event_id": event_id, "reservation_id": hold} for event_id, hold in sorted(needs.holds)],
+            [
+                {"event_id": event_id, "reservation_id": hold, "user_id": user_id}
+                for (event_id, hold), user_id in sorted(needs.holds.items())
+            ],
         )
         purchase_rows = read_rows(
             connection,
@@ -147,6 +155,12 @@ def _read_rows(
                 grace_seconds=book.settings.grace_seconds,
                 holds_max=max(SWEPT_HOLDS_MIN, SWEPT_HOLDS_MAX // len(needs.lapsed_of)),
             )
+        # The seats that commands name need not wait for what is read here. Whoever has the events' locks may lock the
+        # seats in any order.
+        named_seats = _lock_named(connection, needs.seats, locks=locks)
+        # Of these a second trip reads the seats, and the clock behind them.
+        is_second_due = bool(needs.holds or needs.purchases or needs.payments)
+        clock = None if is_second_due else run(connection, events.CLOCK)
     for row in event_rows:
         event = events.event_row(row)
         book.events[event.event_id] = event
@@ -189,7 +203,20 @@ def _read_rows(
     for payment_id, command_id, user_id, body_hash, outcome in job_rows:
         job = payments.PaymentJob(command_id, user_id, bytes(body_hash), None if outcome is None else outcome.encode())
         book.payments[payment_id].jobs.append(job)
+    _put_seats(book, named_seats)
+    if clock is not None:
+        (book.now,) = clock.fetchone() or (_UNREAD,)
     return {row[0]: Outcome(*outcomes.outcome_row(row)) for row in outcome_rows}
+
+
+def _lock_named(connection: Connection, keys: Collection[EventSeat], *, locks: bool) -> Iterable[tuple[Any, ...]]:
+    return read_rows(connection, seats.LOCK_SEATS if locks else seats.READ_SEATS, seats.seat_keys(sorted(keys)))
+
+
+def _put_seats(book: Book, rows: Iterable[tuple[Any, ...]]) -> None:
+    for row in rows:
+        seat, now = seats.seat_row(row)
+        book.seats[seat] = now
 
 
 def _networks_due(book: Book, kept_networks: KeptNetworks, needs: Needs) -> dict[int, list[str]]:
@@ -269,11 +296,14 @@ def _read_turns(connection: Connection, book: Book, needs: Needs) -> None:
 def _lock_seats(
     connection: Connection, book: Book, kept: KeptRows, kept_networks: KeptNetworks, needs: Needs, *, locks: bool
 ) -> None:
-    """Make the second round trip, which locks and reads the seats, and then reads the clock. It reads the networks,
-    too, because what was kept of them is known to be right only since the event's version was read.
+    """Make the second round trip, if anything is still to be read: it locks and reads the other seats, and then reads
+    the clock anew. It reads the networks, too, because what was kept of them is known to be right only since the
+    event's version was read.
     """
     networks_due = _networks_due(book, kept_networks, needs)
-    keys = set(needs.seats)
+    unproven_of = [event_id for event_id in sorted(needs.bought_unproven) if _is_bounded(book, event_id)]
+    free_of = [key for key in sorted(needs.free_rows - book.free_rows.keys()) if key[0] in book.events]
+    keys: set[EventSeat] = set()
     for hold in book.holds.values():
         if hold.is_open:
             keys.update([(hold.event_id, *seat) for seat in hold.seats])
@@ -281,6 +311,12 @@ def _lock_seats(
         keys.update([(purchase.event_id, *detail.seat) for detail in purchase.live])
     bought = [hold for hold in book.holds.values() if hold.state == HoldState.PURCHASED]
     paying = [hold for hold in book.holds.values() if hold.state == HoldState.PAYING]
+    # One purchase is one object, so that a repeated checkout sees the seats that this batch cancels.
+    book.purchases_of_holds |= {purchase.reservation_id: purchase for purchase in book.purchases.values()}
+    keys -= needs.seats
+    is_due = networks_due or unproven_of or free_of or keys or bought or paying or book.purchases
+    if book.now is not _UNREAD and not is_due:
+        return
     with connection.pipeline():
         networks = read_rows(
             connection,
@@ -296,18 +332,11 @@ def _lock_seats(
                     # A hold may be made in the batch that buys it.
                     "networks": sorted(book.networks_of_holds(event_id) | needs.networks.get(event_id, set())),
                 }
-                for event_id in sorted(needs.bought_unproven)
-                if _is_bounded(book, event_id)
+                for event_id in unproven_of
             ],
         )
-        seat_rows = read_rows(
-            connection, seats.LOCK_SEATS if locks else seats.READ_SEATS, seats.seat_keys(sorted(keys))
-        )
-        free = {
-            key: run(connection, seats.READ_FREE_SEATS, event_id=key[0], ticket_type_id=key[1])
-            for key in sorted(needs.free_rows - book.free_rows.keys())
-            if key[0] in book.events
-        }
+        other_seats = _lock_named(connection, keys, locks=locks)
+        free = {key: run(connection, seats.READ_FREE_SEATS, event_id=key[0], ticket_type_id=key[1]) for key in free_of}
         layouts = {key: kept.layouts(key[0], book.events[key[0]].revision) for key in free}
         seats_of = {
             key: run(connection, READ_ROWS, event_id=key[0], ticket_type_id=key[1])
@@ -344,17 +373,13 @@ def _lock_seats(
     _put_networks(book, networks_due, map(conduct.NetworkRow._make, networks), kept_networks.now())
     for event_id, network, bought in bought_unproven:
         book.bought_unproven[event_id][network] = bought
-    for row in seat_rows:
-        seat, now = seats.seat_row(row)
-        book.seats[seat] = now
+    _put_seats(book, other_seats)
     focuses = {event_id: (x, y) for event_id, x, y in planned}
     for key, cursor in seats_of.items():
         layouts[key][key] = planned_rows(map(PlannedRow._make, cursor), focuses.get(key[0]))
     for key, cursor in free.items():
         book.free_rows[key] = FreeRows(layouts[key][key], cursor)
     book.used_tickets.update((row[0], row[1:]) for row in used_tickets)
-    # One purchase is one object, so that a repeated checkout sees the seats that this batch cancels.
-    book.purchases_of_holds |= {purchase.reservation_id: purchase for purchase in book.purchases.values()}
     for purchase in purchases.purchase_rows(purchase_rows):
         book.purchases_of_holds.setdefault(purchase.reservation_id, purchase)
     for row in payment_rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -26,4 +26,16 @@ def read_rows(connection: Connection, statement: str, rows: Sequence[dict[str, A
     """The rows that a statement reads for the given keys. Without keys it is not run, because each statement is a large
     part of a small batch's time.
     """
-    return run_on(connection, statement, rows) if rows else ()
+    return _Rows(run_on(connection, statement, rows)) if rows else ()
+
+
+class _Rows:
+    """A statement's rows, which its pipeline brings. They are made all at once, and not each by a call of psycopg's."""
+
+    __slots__ = ("_cursor",)
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self._cursor.fetchall())

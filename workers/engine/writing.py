@@ -18,8 +18,8 @@ _WRITERS: Final = [
 ]
 
 
-def write(connection: Connection, book: Book, new: Sequence[Outcome]) -> None:
-    """Send the statements that write the book's difference and the new outcomes. The caller commits."""
+def write(connection: Connection, book: Book) -> None:
+    """Send the statements that write the book's difference. The caller commits."""
     changes = book.changes
     if changes.seats:
         rows = [seats.seat_change(key, book.seats[key]) for key in sorted(changes.seats)]
@@ -41,6 +41,10 @@ def write(connection: Connection, book: Book, new: Sequence[Outcome]) -> None:
         run_on(connection, events.WRITE_COUNTS, counts)
     if event_ids := sorted(changes.event_ids()):
         run(connection, events.WRITE_VERSIONS, event_ids=event_ids)
+
+
+def write_outcomes(connection: Connection, book: Book, new: Sequence[Outcome]) -> None:
+    """Send the statement that records the new outcomes. The caller commits."""
     if new:
         run_on(connection, outcomes.WRITE_OUTCOMES, [_outcome_row(outcome) for outcome in new], now=book.now)
 

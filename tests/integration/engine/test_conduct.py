@@ -48,8 +48,11 @@ class Counted:
     def _read(self, statement: str, key: Any) -> list[tuple[Any, ...]]:
         """What the engine reads by this key of the event, where it reads it."""
         rows = msgspec.json.encode([key]).decode()
-        with self.engine._transaction([sweep(self.event)]) as connection:
-            return run(connection, statement, rows=rows).fetchall()
+        with self.engine._transaction([sweep(self.event)]) as ours:
+            ours.begin()
+            found = run(ours.connection, statement, rows=rows).fetchall()
+            ours.commit()
+        return found
 
 
 def test_a_networks_seats_count_while_held_or_bought_without_a_proof(books: Books) -> None:

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from tests.unit.waiting_room.room import Room
 from waiting_room.errors import NotCalled
+from waiting_room.keys import room_key
 from waiting_room.line import Slots
+from waiting_room.model import Stock
 
 
 @pytest.fixture
@@ -201,3 +204,24 @@ class TestAdmittedPage:
         await room.admitted(1)
         await room.pass_time(room.config.pass_seconds + 1)
         assert (await room.line.admitted_page(42)).fans == []
+
+
+class TestSettle:
+    async def test_each_room_follows_even_where_redis_knows_no_script(self, room: Room, slots: Slots) -> None:
+        await room.admitted(1, 2)
+        before = await room.line.standing(42, 2)
+        assert before.pass_until_ms is not None
+        await room.client.script_flush()
+        until_ms = before.pass_until_ms + 60_000
+        settled = list(slots.settle({42: [1, 1]}, {42: {2: until_ms}}, {42: Stock(5, 1, 3), 43: Stock(7, 0, 1)}))
+        assert settled == [(42, None), (42, None), (42, None), (43, None)]
+        assert await room.state(1) == "done"
+        assert (await room.line.standing(42, 2)).pass_until_ms == until_ms
+        assert (slots.counts(42).stock, slots.stock_version(43)) == (Stock(5, 1, 3), 1)
+
+    async def test_a_rooms_error_is_its_own(self, room: Room, slots: Slots) -> None:
+        await room.client.set(room_key(41, "stock"), "no hash")
+        settled = dict(slots.settle({}, {}, {41: Stock(5, 1, 3), 42: Stock(7, 0, 1)}))
+        assert isinstance(settled[41], ResponseError)
+        assert settled[42] is None
+        assert slots.stock_version(42) == 1

@@ -32,7 +32,7 @@ def needs(command: Checkout, batch: Needs) -> None:
     batch.fans.add((command.event_id, command.user_id))
     batch.seats.update([(command.event_id, *seat) for seat in command.seats])
     if command.reservation_id is not None:
-        batch.holds.add((command.event_id, command.reservation_id))
+        batch.holds[command.event_id, command.reservation_id] = command.user_id
     batch.vouchers.update([(command.event_id, one) for one in command.vouchers])
     if command.network and not command.proof:
         batch.bought_unproven.add(command.event_id)

@@ -19,7 +19,7 @@ from workers.engine.prices import price_agreed
 
 def needs(command: Confirm, batch: Needs) -> None:
     batch.payments.add((command.event_id, command.payment_id))
-    batch.holds.add((command.event_id, command.reservation_id))
+    batch.holds.setdefault((command.event_id, command.reservation_id))
     batch.fans.add((command.event_id, command.user_id))
     # A hold that has lapsed may find its seats still free.
     batch.seats.update([(command.event_id, *seat) for seat in command.seats])

@@ -20,7 +20,7 @@ AHEAD_MAX: Final = dt.timedelta(hours=1)
 
 
 def needs(command: Extend, batch: Needs) -> None:
-    batch.holds.add((command.event_id, command.reservation_id))
+    batch.holds.setdefault((command.event_id, command.reservation_id))
 
 
 def decide(book: Book, command: Extend) -> ExtendResult:

@@ -13,7 +13,7 @@ from workers.engine.needs import Needs
 
 def needs(command: Keep, batch: Needs) -> None:
     batch.payments.add((command.event_id, command.payment_id))
-    batch.holds.add((command.event_id, command.reservation_id))
+    batch.holds.setdefault((command.event_id, command.reservation_id))
     batch.kept.add(command.event_id)
 
 

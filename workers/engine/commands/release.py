@@ -12,7 +12,7 @@ from workers.engine.refused import Refused
 
 
 def needs(command: Release, batch: Needs) -> None:
-    batch.holds.add((command.event_id, command.reservation_id))
+    batch.holds.setdefault((command.event_id, command.reservation_id))
 
 
 def decide(book: Book, command: Release) -> ReleaseResult:

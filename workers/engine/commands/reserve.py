@@ -131,14 +131,15 @@ def hold_seats(
 
 
 def _result(book: Book, hold: Hold) -> HoldResult:
+    charges = hold.charges
     return HoldResult(
         reservation_id=hold.reservation_id,
         event_id=hold.event_id,
         expires_at=hold.expires_at,
         total_amount=hold.total_amount,
         currency=book.events[hold.event_id].currency,
-        seats=held_seats(hold.seats, hold.charges),
-        breakdown=breakdown(hold.charges),
+        seats=held_seats(hold.seats, charges),
+        breakdown=breakdown(charges),
         version=0,
     )
 
