@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
+import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
@@ -17,6 +19,7 @@ from db.edge.settings import EdgeSettings
 from db.rooms.steering import Ask, steer
 from tests.integration.engine.books import Books, connect
 from tests.waiting import await_that
+from workers.channels.channel import Message
 from workers.channels.dispatcher import Dispatcher
 from workers.channels.edge.channel import Edge
 
@@ -165,3 +168,10 @@ async def test_a_site_without_an_edge_writes_no_deliveries_for_one(site: Site) -
     stop.set()
     await task
     assert site.states() == []
+
+
+async def test_an_edge_without_an_address_is_told_nothing() -> None:
+    edge = Edge(EdgeSettings(provider=Provider.VARNISH))
+    message = Message(1, uuid.uuid4(), 0, 1, "event.changed", {}, dt.datetime.now(dt.UTC))
+    assert (await edge.send(message)).delivered
+    await edge.close()

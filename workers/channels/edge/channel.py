@@ -58,10 +58,12 @@ class Edge:
         return [Message(*row) for row in await taken.fetchall()]
 
     async def send(self, message: Message) -> Outcome:
-        """Have every address of the provider told. If one fails, all are told again: to forget twice does no harm."""
+        """Have every address of the provider told, if there is any. If one fails, all are told again: to forget twice
+        does no harm.
+        """
         told = calls(self._settings, message.event_id, self._public_url)
         outcomes = await asyncio.gather(*(self._call(call) for call in told))
-        return next((outcome for outcome in outcomes if not outcome.delivered), outcomes[0])
+        return next((outcome for outcome in outcomes if not outcome.delivered), Outcome(None, ""))
 
     async def _call(self, call: Call) -> Outcome:
         try:
