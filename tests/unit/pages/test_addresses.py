@@ -56,6 +56,7 @@ NO_ADDRESSES = {
     ("health/knocks.py", "/.s.PGSQL."): "a socket",
     ("identity/networks.py", "/"): "between a network's address and its bits",
     ("pages/bundles.py", "/*"): "a comment",
+    ("pages/bundles.py", "/**"): "a comment",
     ("pages/bundles.py", "//"): "a comment",
     ("pages/bundles.py", "// "): "a comment",
     ("pages/languages.py", "/"): "a path as the routes know it",
