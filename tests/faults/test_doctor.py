@@ -152,9 +152,15 @@ class Ground:
     def process_of(self, role: str) -> psutil.Process:
         if role == "gateway":
             return psutil.Process(self.gateway.pid)
-        with self.redis() as client:
-            (sign,) = client.mget(client.keys(f"booking:alive:{role}:*"))
+        # A worker ends where Redis takes no writes as a job of its ends, and is started anew.
+        await_that(lambda: len(self._signs(role)) == 1)
+        (sign,) = self._signs(role)
         return psutil.Process(int(sign.decode().rpartition(":")[2]))
+
+    def _signs(self, role: str) -> list[bytes]:
+        with self.redis() as client:
+            keys = client.keys(f"booking:alive:{role}:*")
+            return [sign for sign in client.mget(keys) if sign is not None] if keys else []
 
     def fan(self) -> Fan:
         fan = Fan.arrive(self.gateway.url)
