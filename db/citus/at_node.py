@@ -5,7 +5,7 @@ parts with the same events' rows stay together. Whoever names the parts at their
 with plans that are kept; Citus plans each run of a statement anew.
 
 Citus may move the parts to another node. It waits for transactions that have run `KEEP`, and what they then find by
-`ARE_HERE` stays so until they end.
+`IS_HERE` stays so until they end.
 """
 
 from __future__ import annotations
@@ -31,17 +31,12 @@ SELECT n.nodename, n.nodeport, one.shardid, t.logicalrelid::regclass::text, s.sh
 """
 KEEP: Final[LiteralString] = "SELECT lock_shard_metadata(5, ARRAY[%(part)s::bigint])"
 """5 is Postgres' ``ShareLock``, which Citus' own writes take too. One part stands for all that stay with it."""
-ARE_HERE: Final[LiteralString] = """
-SELECT count(*) = 1 FROM pg_dist_placement p JOIN pg_dist_local_group USING (groupid) WHERE p.shardid = %(part)s::bigint
-"""
-
 IS_HERE: Final[LiteralString] = """
 SELECT count(*) = 1 AS is_here
   FROM pg_dist_placement
   JOIN pg_dist_local_group USING (groupid)
  WHERE shardid = %(part)s::bigint
 """
-"""For a statement that only reads: in its own snapshot, whether the part was here."""
 
 _TABLE: Final = re.compile(
     rf"\b(FROM|JOIN|UPDATE|INTO|USING)(\s+)({'|'.join(DISTRIBUTED)})\b(?!\.)(?=(\s+(?:AS\s+)?[a-z])?)"

@@ -37,6 +37,8 @@ SELECT pg_advisory_xact_lock(%(space)s::bigint + %(event_id)s)
 """Comes after `LOCK_EVENT`. A Citus cluster runs it at the event's node, where a batch may still be at work whose
 coordinator has failed and let go of its lock (ADR 178). On one Postgres it finds that this transaction has the lock.
 """
+LOCKS: Final = (LOCK_EVENT, LOCK_EVENT_AT_NODE)
+"""What a transaction runs, one after the other, before it changes anything that bookings of the event depend on."""
 
 
 def edit_event(
@@ -64,9 +66,8 @@ def edit_event(
         psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled: bookings keep the event for too long.
     """
     connection.execute(SESSION)
-    which = {"space": ADVISORY_SPACE, "event_id": event_id}
-    connection.execute(LOCK_EVENT, which)
-    connection.execute(LOCK_EVENT_AT_NODE, which)
+    for lock in LOCKS:
+        connection.execute(lock, {"space": ADVISORY_SPACE, "event_id": event_id})
     before = read_event(connection, event_id, with_seats=False)
     if revision is not None and revision != before.revision:
         since = select_changes(Subject.EVENT, event_id, limit=CHANGES_SINCE_MAX, after_revision=revision)

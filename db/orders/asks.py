@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.booking.events import ADVISORY_SPACE
 from db.change_log.changes import Change, Subject, insert_changes
-from db.events.editing import LOCK_EVENT, LOCK_EVENT_AT_NODE, SESSION
+from db.events.editing import LOCKS, SESSION
 from db.search.index.changes import NOTE
 
 QUESTIONS_MAX: Final = 10
@@ -75,9 +75,8 @@ async def set_asks(connection: AsyncConnection, event_id: int, asks: Asks | None
         sqlalchemy.exc.OperationalError: bookings keep the event for too long.
     """
     await connection.exec_driver_sql(SESSION)
-    which = {"space": ADVISORY_SPACE, "event_id": event_id}
-    await connection.exec_driver_sql(LOCK_EVENT, which)
-    await connection.exec_driver_sql(LOCK_EVENT_AT_NODE, which)
+    for lock in LOCKS:
+        await connection.exec_driver_sql(lock, {"space": ADVISORY_SPACE, "event_id": event_id})
     row = (await connection.exec_driver_sql(_READ, {"event_id": event_id})).first()
     if row is None:
         raise NoSuchEventError(event_id)

@@ -21,7 +21,7 @@ from db.booking.events import ADVISORY_SPACE
 from db.booking.holds import OPEN
 from db.booking.ticket_codes import open_code
 from db.change_log.changes import Change, Subject, insert_changes
-from db.events.editing import LOCK_EVENT, LOCK_EVENT_AT_NODE, SESSION
+from db.events.editing import LOCKS, SESSION
 from db.invoices.model import open_payer
 from db.messages.addresses import hash_of, opened
 from db.orders.answers import open_text
@@ -333,7 +333,7 @@ def erase(connection: Connection, person: Person, why: str) -> Sequence[int]:
 def _erase_at(connection: Connection, event_id: int, fan: int, nobody: int, why: str) -> None:
     which = {"event_id": event_id, "fan": fan, "nobody": nobody}
     connection.execute(SESSION)
-    for lock in (LOCK_EVENT, LOCK_EVENT_AT_NODE):
+    for lock in LOCKS:
         connection.execute(lock, {"space": ADVISORY_SPACE, "event_id": event_id})
     row = connection.execute(_HAS_OPEN_HOLD, which).fetchone()
     if row is not None and row[0]:

@@ -12,7 +12,7 @@ from psycopg.pq import TransactionStatus
 
 from db.booking.events import ADVISORY_SPACE, LOCK_EVENTS
 from db.booking.purchases import COUNT_ORDERS, Purchase
-from db.citus.at_node import ARE_HERE, KEEP, AtNode, at_node
+from db.citus.at_node import IS_HERE, KEEP, AtNode, at_node
 from workers.engine.statements import Connection, Cursor, run
 
 EVENTS_MAX: Final = 10_000
@@ -86,8 +86,8 @@ class Nodes:
                     with node.pipeline():
                         at_it.enter_context(node.transaction())
                         run(node, KEEP, part=there.part)
-                        are_here = run(node, ARE_HERE, part=there.part)
-                    if are_here.fetchone() != (True,):
+                        is_here = run(node, IS_HERE, part=there.part)
+                    if is_here.fetchone() != (True,):
                         self._forget()
                         raise MovedError("the event's rows are at another node")
                     node.cursor_factory = partial(NodeCursor, there=there)  # type: ignore[assignment]
