@@ -51,6 +51,13 @@ class KeptConnection:
             return
         self._connection.send(raw, done)
 
+    def drop(self) -> None:
+        """Close it, whatever is under way."""
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._connection is not None:
+            self._connection.drop()
+
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run a generator on a loop of its own."""

@@ -171,11 +171,13 @@ async def _closed_loop(
 ) -> Load:
     window = _begin(seconds, warm_seconds)
     again = _Again(flows, window.until, connections)
-    for number in range(connections):
-        connection = KeptConnection(servers[number % len(servers)], sources[number % len(sources)])
-        runner = _Runner(connection, window, again)
-        again(runner, time.perf_counter())
+    kept = [
+        KeptConnection(servers[number % len(servers)], sources[number % len(sources)]) for number in range(connections)
+    ]
+    for connection in kept:
+        again(_Runner(connection, window, again), time.perf_counter())
     await _await_end(again.ended, window, LAST_ANSWERS_SECONDS)
+    await _drop(kept)
     ended = window.last if again.exhausted else window.until
     return Load(ended - window.since, window.cpu_seconds, window.steps)
 
@@ -198,6 +200,15 @@ async def _await_end(ended: asyncio.Event, window: _Window, last_answers_seconds
             await ended.wait()
 
 
+async def _drop(connections: Sequence[KeptConnection]) -> None:
+    """Close them all, and let the loop do it: at its end it warns of each that is open, and cannot be closed where
+    warnings are errors.
+    """
+    for connection in connections:
+        connection.drop()
+    await asyncio.sleep(0)
+
+
 class _Pool:
     """Open loop: a connection that is free, else a new one, else the flow waits (and its latency grows)."""
 
@@ -206,7 +217,7 @@ class _Pool:
         self._window = window
         self._connections_max = connections_max
         self._free: list[_Runner] = []
-        self._opened = 0
+        self.connections: list[KeptConnection] = []
         self._waiting: deque[tuple[Flow, float]] = deque()
         self.is_over = False
         self.ended = asyncio.Event()
@@ -214,9 +225,9 @@ class _Pool:
     def begin(self, flow: Flow, due_at: float) -> None:
         if self._free:
             self._free.pop().begin(flow, due_at)
-        elif self._opened < self._connections_max:
-            connection = KeptConnection(self._servers[self._opened % len(self._servers)])
-            self._opened += 1
+        elif (opened := len(self.connections)) < self._connections_max:
+            connection = KeptConnection(self._servers[opened % len(self._servers)])
+            self.connections.append(connection)
             _Runner(connection, self._window, self).begin(flow, due_at)
         else:
             self._waiting.append((flow, due_at))
@@ -224,7 +235,7 @@ class _Pool:
     def end(self) -> None:
         """Begin no more flows. The pool has ended once those under way have."""
         self.is_over = True
-        if len(self._free) == self._opened:
+        if len(self._free) == len(self.connections):
             self.ended.set()
 
     def __call__(self, runner: _Runner, now: float) -> None:
@@ -232,7 +243,7 @@ class _Pool:
             runner.begin(*self._waiting.popleft())
             return
         self._free.append(runner)
-        if self.is_over and len(self._free) == self._opened:
+        if self.is_over and len(self._free) == len(self.connections):
             self.ended.set()
 
 
@@ -285,4 +296,5 @@ async def _open_loop(
 
     begin_due()
     await _await_end(pool.ended, window, last_answers_seconds)
+    await _drop(pool.connections)
     return Load(seconds, window.cpu_seconds, window.steps)
