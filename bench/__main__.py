@@ -20,6 +20,7 @@ from bench.parts import (
     guard,
     memory,
     noops,
+    original,
     overload,
     pools,
     purchase,
@@ -190,6 +191,12 @@ def purchase_(seconds: Seconds = 10.0, baseline: Baseline = True) -> None:
     _run("purchase", lambda running: purchase.measure(running, seconds=seconds, baseline=baseline))
 
 
+@app.command("original")
+def original_(seconds: Seconds = 8.0) -> None:
+    """Reserve and whole purchase against the design that we began from: Express, holds in Redis alone."""
+    _run("original", lambda running: original.measure(running, seconds=seconds))
+
+
 @app.command("reads")
 def reads_(seconds: Seconds = 6.0) -> None:
     """Initial call and seats map of the 80,000-seat event against the no-op GET."""
@@ -324,6 +331,7 @@ def all_(minutes: Annotated[float, typer.Option(min=0.2, help="Of the memory par
         engine.measure,
         reserve.measure,
         purchase.measure,
+        original.measure,
         reads.measure,
         streams.measure,
         lambda _: room.measure(),

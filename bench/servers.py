@@ -139,8 +139,12 @@ class System:
 
     def start(self, name: str, *command: str, port: int = 0, environ: Mapping[str, str] | None = None) -> Program:
         """Start ``python -m command…``; returns at once."""
+        return self.start_other(name, sys.executable, "-m", *command, port=port, environ=environ)
+
+    def start_other(self, name: str, *command: str, port: int = 0, environ: Mapping[str, str] | None = None) -> Program:
+        """Start a program that may be no Python; returns at once."""
         log = self.folder / f"{name}-{len(self.programs)}.log"
-        process = spawn([sys.executable, "-m", *command], log=log, folder=ROOT, environ=self.environ(**(environ or {})))
+        process = spawn([*command], log=log, folder=ROOT, environ=self.environ(**(environ or {})))
         program = Program(name, process, log, ("127.0.0.1", port))
         self.programs.append(program)
         return program

@@ -63,7 +63,7 @@ def _load(address: Address, flows: Iterator[Flow], seconds: float) -> Load:
     )
 
 
-def _purchases(event_id: int, tokens: Sequence[str], captchas: list[str], seats: int) -> Iterator[Flow]:
+def purchases(event_id: int, tokens: Sequence[str], captchas: list[str], seats: int) -> Iterator[Flow]:
     """A flow for each session and its captcha."""
     ready = zip(tokens, captchas, fans.pairs(seats), strict=False)
     return (_purchase(event_id, token, captcha, pair) for token, captcha, pair in ready)
@@ -112,7 +112,7 @@ def measure(system: System, *, seconds: float = 10.0, baseline: bool = True) -> 
     captchas = fans.solutions(gateway.address, tokens)
     held = hold(gateway.address, checkout_event, tokens[:count], 2 * count)
     bought = _checkout_load(gateway.address, checkout_event, held, captchas[:count], seconds)
-    whole = _load(gateway.address, _purchases(purchase_event, tokens[count:], captchas[count:], 2 * count), seconds)
+    whole = _load(gateway.address, purchases(purchase_event, tokens[count:], captchas[count:], 2 * count), seconds)
     for step in ("reserve", "checkout", "ticket"):
         whole.require(step, "200")
     system.stop(worker, gateway)
