@@ -29,6 +29,7 @@ from gateway.booking.vouchers import Vouchers
 from gateway.captcha.providers import build_captcha
 from gateway.contacts.contacts import Contacts
 from gateway.hall.access import HallAccess
+from gateway.hall.glances import Glances
 from gateway.hall.halls import Halls
 from gateway.hall.pictures import PictureFiles
 from gateway.hall.plans import HallPlans
@@ -157,7 +158,7 @@ def build_services(settings: GatewaySettings) -> Services:
     tickets = Tickets(halls, identity)
     draws = PublicDraws(engine, old_reads, rooms, counts, places)
     receipts = Receipts(line, draws)
-    figures = RoomFigures(rooms, counts, halls, desk, jobs)
+    figures = RoomFigures(rooms, counts, halls, Glances(halls, old_reads, small_reads), desk, jobs)
     authenticators = Authenticators(ring, clock.now)
     traffic = Traffic()
     shop_figures = ShopFigures(line_redis)

@@ -369,6 +369,7 @@ class Hall:
             UnknownEventError: there is no such event.
         """
         row = await self._row(connection)
+        self.version = row.version
         self.rehearsal_of = row.rehearsal_of
         self.event = event_answer(row.facts)
         counts = await ticket_type_counts(connection, self.event_id)

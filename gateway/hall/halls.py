@@ -108,18 +108,10 @@ class Halls:
         """The events whose changes are to be followed."""
         return self._halls.keys()
 
-    async def glance(self, event_id: int) -> Hall:
-        """The event and its counts, for a figure that nobody acts on: of a hall that is in memory, or read once.
-
-        Raises:
-            UnknownEventError: there is no such event.
-            sqlalchemy.exc.OperationalError: the event must be read, and Postgres does not answer.
-        """
+    def known(self, event_id: int) -> Hall | None:
+        """The event's hall if this process follows it; nobody counts as having looked at it."""
         hall = self._halls.get(event_id)
-        if hall is None or hall.version < 0:
-            hall = Hall(event_id)
-            await self._old_reads.read(hall.load_counts)
-        return hall
+        return None if hall is None or hall.version < 0 else hall
 
     def note_answered(self, record: JobRecord) -> None:
         """Note that a client is about to be answered with this finished job, so that the client's next read shows what

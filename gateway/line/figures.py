@@ -23,7 +23,8 @@ from db.rooms.rooms import RoomRow
 from db.rooms.states import RoomState
 from gateway.booking.desk import Desk
 from gateway.contract.rooms import NewcomerView, RoomAnswer
-from gateway.hall.hall import UnknownEventError
+from gateway.hall.glances import Glances
+from gateway.hall.hall import Hall, UnknownEventError
 from gateway.hall.halls import Halls
 from gateway.health.presence import Presence, present
 from gateway.line.counts import Counts
@@ -65,11 +66,18 @@ class RoomFigures:
     """
 
     def __init__(
-        self, rooms: RoomRegistry, counts: Counts, halls: Halls, desk: Desk, jobs: redis.asyncio.Redis
+        self,
+        rooms: RoomRegistry,
+        counts: Counts,
+        halls: Halls,
+        glances: Glances,
+        desk: Desk,
+        jobs: redis.asyncio.Redis,
     ) -> None:
         self._rooms = rooms
         self._counts = counts
         self._halls = halls
+        self._glances = glances
         self._desk = desk
         self._jobs = jobs
 
@@ -79,7 +87,7 @@ class RoomFigures:
         Raises:
             redis.RedisError, sqlalchemy.exc.SQLAlchemyError: Redis or Postgres does not answer.
         """
-        return await self._of_room(row, await present(self._jobs), glance=False)
+        return await self._of_room(row, await present(self._jobs))
 
     async def of_rooms(
         self, rows: Iterable[RoomRow] | None = None, *, with_gateways: bool = True, glance: bool = False
@@ -93,11 +101,15 @@ class RoomFigures:
         """
         gateways = await present(self._jobs) if with_gateways else ()
         chosen = list(self._rooms.rows.values() if rows is None else rows)
+        halls = await self._glances.at([row.event_id for row in chosen]) if glance else None
         answers: list[RoomAnswer | None] = []
         turns = Turns("reading figures", self._rooms.room_errors, others=False)
         for row in chosen:
             with turns.of(f"event {row.event_id}"):
-                answers.append(await self._of_room(row, gateways, glance=glance))
+                if halls is None:
+                    answers.append(await self._of_room(row, gateways))
+                elif (hall := halls.get(row.event_id)) is not None:
+                    answers.append(await self._of_room(row, gateways, hall))
         turns.end()
         if turns.failed and not answers:
             raise turns.failed[0]
@@ -115,14 +127,14 @@ class RoomFigures:
         )
         return await self.of_rooms(rows[:rooms_max], glance=True)
 
-    async def _of_room(self, row: RoomRow, gateways: Sequence[Presence], *, glance: bool) -> RoomAnswer | None:
+    async def _of_room(self, row: RoomRow, gateways: Sequence[Presence], hall: Hall | None = None) -> RoomAnswer | None:
         counts = await self._counts.of(row.event_id)
         if counts is None:
             return None
         # Another gateway may have changed the room since this one read it.
         row = await self._rooms.row(row.event_id, revision_min=counts.config.revision) or row
         try:
-            hall = await (self._halls.glance if glance else self._halls.current)(row.event_id)
+            hall = hall or await self._halls.current(row.event_id)
         except UnknownEventError:
             # The event, for example a rehearsal's copy, was removed after the rooms were read.
             return None

@@ -16,9 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from booking_lane.clients import jobs_client, plain_async_client
 from booking_lane.results import BatchNews, Count, EventChange, SeatChange, decode_change, event_channel, publish
 from db.connections.engines import create_engine
+from db.connections.old_reads import OldReads
 from db.connections.small_reads import SmallReads
 from db.ids import uuid7
 from gateway.hall import halls as halls_module
+from gateway.hall.glances import Glances
 from gateway.hall.hall import Hall
 from gateway.hall.halls import Halls
 from gateway.hall.settings import HallSettings
@@ -142,12 +144,19 @@ async def test_an_event_is_followed_while_somebody_looks_and_read_anew_for_the_n
     assert await site.listeners() == 1
 
 
-async def test_a_glance_keeps_no_hall(site: Site) -> None:
-    glanced = await site.halls.glance(site.event_id)
-    assert (glanced.event.event_id, glanced.quantity) == (site.event_id, 84)
+async def test_a_glance_keeps_no_hall_and_is_read_anew_when_something_changed(site: Site) -> None:
+    reads = OldReads(site.engine)
+    glances = Glances(site.halls, reads, site.reads)
+    glanced = (await glances.at([site.event_id]))[site.event_id]
+    assert (glanced.event.event_id, glanced.quantity, glanced.free) == (site.event_id, 84, 84)
     assert (list(site.halls.in_memory), await site.listeners()) == ([], 0)
+    made = reads.made["primary"]
+    assert (await glances.at([site.event_id]))[site.event_id] is glanced
+    assert reads.made["primary"] == made, "nothing has changed"
+    site.book(1)
+    assert (await glances.at([site.event_id]))[site.event_id].version == glanced.version + 1
     hall = await site.halls.hall(site.event_id)
-    assert await site.halls.glance(site.event_id) is hall
+    assert (await glances.at([site.event_id, site.event_id + 1_000_000])) == {site.event_id: hall}
 
 
 async def test_a_lost_connection_follows_again_what_is_in_memory(site: Site) -> None:
