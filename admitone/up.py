@@ -151,9 +151,11 @@ def _run(
         "REDIS_URL": EmbeddedValkey(folder / "valkey"),
     }
     servers = {name: server for name, server in embedded.items() if not environ[name]}
-    for name, server in servers.items():
+    for server in servers.values():
         running.callback(server.stop)
-        environ[name] = server.start()
+        server.begin()
+    for name, server in servers.items():
+        environ[name] = server.finish()
 
     _bring_up_to_date(environ["DATABASE_URL"])
     if not settings.payment.names and not settings.site.production:
@@ -180,10 +182,10 @@ def _run(
     paid_event_id = None
     if TEST in environ.get("ADMITONE_PAYMENT_PROVIDERS", ""):
         paid_event_id = paid_event(environ["DATABASE_URL"], settings)
+    _await_ready(url, children)
+    # Its hash takes a quarter of a second of the processors, which the children need first.
     password = secrets.token_urlsafe(12)
     add_operator(environ["DATABASE_URL"], OPERATOR, password)
-
-    _await_ready(url, children)
     running.callback(forget, folder)
     note(folder, environ, url)
     if crowd:

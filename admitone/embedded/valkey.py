@@ -16,7 +16,6 @@ from redis.retry import Retry
 from admitone.embedded.account import own_file
 from admitone.embedded.process import (
     Account,
-    AlreadyRunningError,
     EmbeddedError,
     last_lines,
     package_folder,
@@ -64,46 +63,35 @@ class EmbeddedValkey(EmbeddedServer):
         self._port = port
         self._password = secrets.token_hex(24)
 
-    def start(self) -> str:
-        """Start the server; gives `redis://:<password>@127.0.0.1:<port>/0` once it answers.
-
-        Raises:
-            AlreadyRunningError: another living process runs a server on this folder.
-            EmbeddedError: it cannot be started; the message says why.
-        """
+    def _make_folder(self) -> None:
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            self._lock.take()
-        except AlreadyRunningError as error:
-            raise AlreadyRunningError(f"A Valkey already runs on {self.data_dir} ({error}).") from None
-        try:
-            self.url = self._start()
-        except BaseException:
-            self.stop()
-            raise
-        return self.url
 
-    def _start(self) -> str:
+    def _begin(self) -> None:
         folder = self.data_dir.resolve()
         owner = folder.stat().st_uid
         if owner != os.geteuid() and os.geteuid() != 0:
             raise EmbeddedError(f"{folder} belongs to another user (uid {owner}): run as that user or as root.")
         stop_orphan(folder / "valkey.pid", folder, signal.SIGTERM)
-        account = Account("", os.geteuid(), os.getegid())
+        self._begin_at(self._port or _free_port())
+
+    def _begin_at(self, port: int) -> None:
+        folder = self.data_dir.resolve()
+        configuration = CONFIGURATION.format(
+            port=port,
+            password=self._password,
+            folder=folder,
+            appendonly="yes" if self.appendonly else "no",
+        )
+        own_file(folder / "valkey.conf", configuration, Account("", os.geteuid(), os.getegid()))
+        self._port = port
+        self._process = spawn([valkey_binary(), folder / "valkey.conf"], log=self.log, folder=folder)
+
+    def _finish(self) -> str:
+        """The URL is `redis://:<password>@127.0.0.1:<port>/0`."""
         for _ in range(PORT_TRIES_MAX):
-            port = self._port or _free_port()
-            configuration = CONFIGURATION.format(
-                port=port,
-                password=self._password,
-                folder=folder,
-                appendonly="yes" if self.appendonly else "no",
-            )
-            own_file(folder / "valkey.conf", configuration, account)
-            self._process = spawn([valkey_binary(), folder / "valkey.conf"], log=self.log, folder=folder)
-            if self._answers(port):
-                self._port = port
-                return f"redis://:{self._password}@127.0.0.1:{port}/0"
-            self._port = 0
+            if self._answers(self._port):
+                return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
+            self._begin_at(_free_port())
         raise EmbeddedError(f"Valkey ended as it started; the end of {self.log}:\n{last_lines(self.log)}")
 
     def _answers(self, port: int) -> bool:
