@@ -20,7 +20,7 @@ def measure(system: System) -> dict[str, Any]:
     engine_part = engine.measure(system, seconds=2.0, batches=(256,), clients=(1,), seats=40_000)
     http_part = reserve.measure(system, seconds=SECONDS, baseline=False)
     noops_part = noops.measure(system, count=CALLS)
-    streams_part = streams.measure(system, count=FANS, seconds=2.5, with_nchan=False)
+    streams_part = streams.measure(system, count=FANS, seconds=2.5, with_nchan=False, with_waiting=False)
     engine_row, http_row = engine_part.rows[0], http_part.rows[0]
     by_what = {row.what + row.against: row for row in streams_part.rows}
     cpu = by_what["CPU an eventbare ASGI"]

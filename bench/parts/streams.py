@@ -30,6 +30,8 @@ from db.events.seed import RoomSeed
 FANS = 15_000
 SETTLE_SECONDS = 4.0
 PLACE_SECONDS = 1.0
+WAITING_TIMES = 5
+"""Valkey's CPU is measured with all fans, and with so many times fewer."""
 NCHAN_MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 NCHAN = """\
 load_module {module};
@@ -63,7 +65,8 @@ class Streamed:
         ordered = sorted(seen.ages)
         self.streams = seen.streams
         self.kb_a_fan = (open_.rss_bytes - before.rss_bytes) / 1024 / fans_
-        self.us_an_event = (end.cpu_seconds - begin.cpu_seconds) / max(seen.events, 1) * 1e6
+        self.cpu_seconds = end.cpu_seconds - begin.cpu_seconds
+        self.us_an_event = self.cpu_seconds / max(seen.events, 1) * 1e6
         self.age_p99_seconds = percentile(ordered, 0.99)
         self.document = {
             "streams": seen.streams,
@@ -112,7 +115,8 @@ def _pass(seconds: float, each_second: Callable[[], None] | None) -> None:
         now = time.monotonic()
 
 
-def gateway(system: System, count: int, seconds: float, settle: float = SETTLE_SECONDS) -> Streamed:
+def in_line(system: System, count: int) -> tuple[list[bytes], float]:
+    """Have so many fans join a new event's line; the requests for their streams, and the joins a second."""
     with system.connect() as connection:
         event_id = fans.new_event(connection, 1_000, RoomSeed(capacity=1, line_cap=count + 1_000))
     # The line is joined through a process of its own, so that the streaming one's memory is its streams'.
@@ -122,12 +126,28 @@ def gateway(system: System, count: int, seconds: float, settle: float = SETTLE_S
     joined = apart(lambda: closed_loop([doorman.address], repeat("join", iter(joins)), connections=32, seconds=300))
     assert joined.count("join", "201") == count, joined.document()
     system.stop(doorman)
-    (program,) = system.gateways(place_seconds=PLACE_SECONDS)
     asked = [request("GET", f"/api/queue/{event_id}/stream", "Accept: text/event-stream", token=t) for t in tokens]
+    return asked, joined.rate("join")
+
+
+def gateway(system: System, count: int, seconds: float, settle: float = SETTLE_SECONDS) -> Streamed:
+    asked, joins_a_second = in_line(system, count)
+    (program,) = system.gateways(place_seconds=PLACE_SECONDS)
     found = stream([(program.address, one, "") for one in asked], program.use, seconds, settle_seconds=settle)
-    found.document["joinsPerSecond"] = round(joined.rate("join"), 1)
+    found.document["joinsPerSecond"] = round(joins_a_second, 1)
     system.stop(program)
     return found
+
+
+def waiting(system: System, count: int, seconds: float, settle: float = SETTLE_SECONDS) -> float:
+    """Valkey's CPU seconds a minute while so many fans wait with open streams, at the intervals of a real gateway."""
+    asked, _ = in_line(system, count)
+    (program,) = system.gateways()
+    targets = [(program.address, one, "") for one in asked]
+    found = stream(targets, lambda: system.uses()["valkey"], seconds, settle_seconds=settle)
+    system.stop(program)
+    assert found.streams == count, found.document
+    return found.cpu_seconds / seconds * 60
 
 
 def bare(system: System, count: int, seconds: float, settle: float = SETTLE_SECONDS) -> Streamed:
@@ -177,7 +197,29 @@ def nchan(system: System, count: int, seconds: float) -> Streamed:
         return stream(targets, use, seconds, publish)
 
 
-def measure(system: System, *, count: int = FANS, seconds: float = 15.0, with_nchan: bool = True) -> Part:
+def _add_waiting(part: Part, system: System, count: int, seconds: float, settle: float) -> None:
+    few = count // WAITING_TIMES
+    at_few, at_all = waiting(system, few, seconds, settle), waiting(system, count, seconds, settle)
+    # What Valkey does by itself and for each gateway is in both, and is no fan's.
+    us_a_fan_and_minute = (at_all - at_few) / (count - few) * 1e6
+    part.details["valkeyWaiting"] = {
+        "fans": [few, count],
+        "cpuSecondsAMinute": [round(at_few, 4), round(at_all, 4)],
+        "cpuMicrosecondsAFanAndMinute": round(us_a_fan_and_minute, 2),
+    }
+    note = f"{few:,} against {count:,} fans in line with streams"
+    part.add("Valkey CPU a waiting fan and minute", us_a_fan_and_minute, "µs", note=note)
+
+
+def measure(
+    system: System,
+    *,
+    count: int = FANS,
+    seconds: float = 15.0,
+    with_nchan: bool = True,
+    with_waiting: bool = True,
+) -> Part:
+    """``with_waiting``: measure Valkey too, while the fans wait as at a real gateway."""
     part = Part("streams")
     settle = min(SETTLE_SECONDS, seconds / 2)
     ours = gateway(system, count, seconds, settle)
@@ -188,6 +230,8 @@ def measure(system: System, *, count: int = FANS, seconds: float = 15.0, with_nc
     part.add("memory a fan", ours.kb_a_fan, "KB", "bare ASGI", reference.kb_a_fan)
     part.add("CPU an event", ours.us_an_event, "µs", "bare ASGI", reference.us_an_event, "≤ 1.5")
     part.add("p99 age of an event", ours.age_p99_seconds, "s", aim="≤ 1")
+    if with_waiting:
+        _add_waiting(part, system, count, seconds, settle)
     missing = nchan_missing() if with_nchan else "left out"
     if missing:
         part.details["nchan"] = {"skipped": missing}
