@@ -122,7 +122,7 @@ def measure(system: System, *, seconds: float = 10.0, baseline: bool = True) -> 
         reference = stock(system, seconds)
         part.details["stockRqCheckout"] = reference.document()
         against = "stock RQ, best of 1 and 2 workers"
-        part.add("checkout, 256 connections", rate, "/s", against, reference.rate("checkout", "200"), "≥ 20")
+        part.add("checkout, 256 connections", rate, "/s", against, reference.rate("checkout", "200"), "≥ 25")
     else:
         part.add("checkout, 256 connections", rate, "/s")
     part.add(

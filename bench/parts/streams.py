@@ -226,9 +226,9 @@ def measure(
     reference = bare(system, count, seconds, settle)
     part.details = {"gateway": ours.document, "bareAsgi": reference.document}
     note = f"{count:,} fans, a place a second each"
-    part.add("memory a fan", ours.kb_a_fan, "KB", aim="≤ 12", note=note)
+    part.add("memory a fan", ours.kb_a_fan, "KB", aim="≤ 8", note=note)
     part.add("memory a fan", ours.kb_a_fan, "KB", "bare ASGI", reference.kb_a_fan)
-    part.add("CPU an event", ours.us_an_event, "µs", "bare ASGI", reference.us_an_event, "≤ 1.5")
+    part.add("CPU an event", ours.us_an_event, "µs", "bare ASGI", reference.us_an_event, "≤ 1.1")
     part.add("p99 age of an event", ours.age_p99_seconds, "s", aim="≤ 1")
     if with_waiting:
         _add_waiting(part, system, count, seconds, settle)
@@ -239,5 +239,5 @@ def measure(
     in_nginx = nchan(system, count, seconds)
     part.details["nchan"] = in_nginx.document
     part.add("memory a fan", ours.kb_a_fan, "KB", "nchan", in_nginx.kb_a_fan)
-    part.add("CPU an event", ours.us_an_event, "µs", "nchan", in_nginx.us_an_event, "≤ 3")
+    part.add("CPU an event", ours.us_an_event, "µs", "nchan", in_nginx.us_an_event, "≤ 1.3")
     return part
