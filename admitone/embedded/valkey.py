@@ -48,10 +48,10 @@ appendfsync everysec
 """
 
 MALLOC = "glibc.malloc.tcache_count=4096"
-"""The wheel's server takes its memory from the C library, which keeps at most seven free pieces of a size at hand: all
-others it joins and cuts again. That took up to 40 % of a script's time, and now and then milliseconds at a stretch
-(ADR 181). So many pieces of each of 64 sizes, of 1 KiB at most, are 136 MiB if all are free at once. A server built with jemalloc, as
-those are that sites run, needs none of this, and another C library does not read it.
+"""The wheel's server takes its memory from the C library, which keeps at most seven freed pieces of a size at hand. It
+joins all others and cuts them again, which took up to 40 % of a script's time (ADR 181). So many pieces of each of 64
+sizes, of 1 KiB at most, are 136 MiB if all are free at once. A server that has jemalloc does not need it, and another C
+library does not read it.
 """
 
 
