@@ -35,7 +35,7 @@ from admitone.embedded.process import (
     package_folder,
     stop_orphan,
 )
-from admitone.embedded.valkey import EmbeddedValkey
+from admitone.embedded.valkey import MALLOC, EmbeddedValkey
 
 ROOT = Path(__file__).parents[2]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has a service user to step down to")
@@ -363,6 +363,15 @@ def test_valkey_is_set_up_for_a_line_and_closed_to_others(folder: Path) -> None:
             stranger.ping()
         assert (folder / "valkey").stat().st_mode & 0o077 == 0
         assert (folder / "valkey" / "valkey.conf").stat().st_mode & 0o077 == 0
+
+
+def test_valkey_keeps_freed_memory_at_hand(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    with EmbeddedValkey(folder / "valkey") as server, redis.Redis.from_url(server.url) as client:
+        info = client.info()
+        assert psutil.Process(info["process_id"]).environ()["GLIBC_TUNABLES"] == MALLOC
+        # With jemalloc it would be the C library's memory no more, and the setting could go.
+        assert info["mem_allocator"] == "libc"
 
 
 @on_linux

@@ -3,16 +3,17 @@
 -- ARGV  1 event, 2 fan and shown position (0: none) of each, with spaces between (at most operations.CHUNK fans)
 -- Returns the fans who hold no place (any more)
 
-local fans, shown = {}, {}
+local fans, shown, any_shown = {}, {}, false
 for fan, position in string.gmatch(ARGV[2], '(%d+) (%d+)') do
   fans[#fans + 1] = fan
   shown[#shown + 1] = tonumber(position)
+  any_shown = any_shown or position ~= '0'
 end
 if #fans == 0 then
   return {}
 end
 local places = redis.call('HMGET', PLACES, unpack(fans))
-local shown_before = redis.call('HMGET', SHOWN, unpack(fans))
+local shown_before = any_shown and redis.call('HMGET', SHOWN, unpack(fans)) or {}
 local anyone_away = redis.call('ZCARD', AWAY) > 0
 local seen, lower, gone, back, over = {}, {}, {}, {}, {}
 for i, fan in ipairs(fans) do
