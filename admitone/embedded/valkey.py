@@ -48,9 +48,8 @@ appendfsync everysec
 
 MALLOC = "glibc.malloc.tcache_count=4096"
 """The wheel's server takes its memory from the C library, which keeps at most seven freed pieces of a size at hand. It
-joins all others and cuts them again, which took a sixth of a script's time (ADR 181). So many pieces of each of 64
-sizes, of 1 KiB at most, are 136 MiB if all are free at once. A server that has jemalloc does not need it, and another C
-library does not read it.
+joins all others and cuts them again, which took up to a sixth of a script's time (ADR 181). So many pieces of each of
+64 sizes, of 1 KiB at most, are 136 MiB if all are free at once. A server with its own allocator has no use for it.
 """
 
 
