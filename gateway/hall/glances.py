@@ -17,7 +17,7 @@ from gateway.hall.halls import Halls
 logger = logging.getLogger(__name__)
 
 KEPT_MAX: Final = 1_000
-"""Events beyond these are read at each glance."""
+"""Of more events, those glanced at last are kept."""
 
 
 class Glances:
@@ -46,17 +46,15 @@ class Glances:
         except (psycopg.Error, OSError) as error:
             logger.warning("the events' versions are not read: %s", error)
             versions = {}
-        kept: dict[int, Hall] = {}
         for event_id in others:
-            hall = self._kept.get(event_id)
+            hall = self._kept.pop(event_id, None)
             if hall is None or versions.get(event_id) != hall.version:
                 hall = Hall(event_id)
                 try:
                     await self._old_reads.read(hall.load_counts)
                 except UnknownEventError:
                     continue
-            found[event_id] = hall
-            if len(kept) < KEPT_MAX:
-                kept[event_id] = hall
-        self._kept = kept
+            found[event_id] = self._kept[event_id] = hall
+        while len(self._kept) > KEPT_MAX:
+            del self._kept[next(iter(self._kept))]
         return found
