@@ -150,6 +150,7 @@ async def test_a_glance_keeps_no_hall_and_is_read_anew_when_something_changed(si
     glanced = (await glances.at([site.event_id]))[site.event_id]
     assert (glanced.event.event_id, glanced.quantity, glanced.free) == (site.event_id, 84, 84)
     assert (list(site.halls.in_memory), await site.listeners()) == ([], 0)
+    assert await glances.at([site.event_id + 1_000_000]) == {}, "another caller looks elsewhere"
     made = reads.made["primary"]
     assert (await glances.at([site.event_id]))[site.event_id] is glanced
     assert reads.made["primary"] == made, "nothing has changed"
