@@ -365,6 +365,7 @@ def test_valkey_is_set_up_for_a_line_and_closed_to_others(folder: Path) -> None:
         assert (folder / "valkey" / "valkey.conf").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the setting is glibc's")
 def test_valkey_keeps_freed_memory_at_hand(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
     with EmbeddedValkey(folder / "valkey") as server, redis.Redis.from_url(server.url) as client:
