@@ -10,14 +10,13 @@ import hashlib
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bench import fans
 from bench.client import Address
-from bench.load import closed_loop, repeat
-from bench.parts.purchase import purchases
+from bench.load import repeat
+from bench.parts.purchase import load_of, purchases
 from bench.parts.reserve import CONNECTIONS, WARM_SECONDS
-from bench.processes import apart
 from bench.report import Part
 from bench.servers import ROOT, Program, System, await_answer, free_port
 from bench.stats import Load
@@ -77,19 +76,6 @@ def _seats(count: int) -> int:
     return -(-count // SEATS_OF_BLOCK) * SEATS_OF_BLOCK
 
 
-def _load(address: Address, flows: Any, seconds: float) -> Load:
-    return apart(
-        lambda: closed_loop(
-            [address],
-            flows,
-            connections=CONNECTIONS,
-            seconds=seconds,
-            warm_seconds=min(WARM_SECONDS, seconds / 4),
-            sources=fans.SOURCES,
-        )
-    )
-
-
 class _Sale:
     """An event for each of the two loads, with fans of its own."""
 
@@ -110,13 +96,13 @@ class _Sale:
             fans.reserve(token, self.reserve_event, pair)
             for token, pair in zip(self.tokens[: self.reserve_count], fans.pairs(self.reserve_seats), strict=False)
         ]
-        load = _load(address, repeat("reserve", iter(made)), self.seconds)
+        load = load_of(address, repeat("reserve", iter(made)), self.seconds)
         load.require("reserve", "200")
         return load
 
     def purchase(self, address: Address, captchas: list[str]) -> Load:
         tokens = self.tokens[: self.purchase_count]
-        load = _load(address, purchases(self.purchase_event, tokens, captchas, self.purchase_seats), self.seconds)
+        load = load_of(address, purchases(self.purchase_event, tokens, captchas, self.purchase_seats), self.seconds)
         for step in ("reserve", "checkout", "ticket"):
             load.require(step, "200")
         return load

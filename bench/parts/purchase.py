@@ -45,12 +45,12 @@ def _checkout_load(address: Address, event_id: int, held: list[Held], captchas: 
         fans.checkout(token, event_id, reservation_id, captcha)
         for (token, reservation_id), captcha in zip(held, captchas, strict=False)
     ]
-    load = _load(address, repeat("checkout", iter(raw)), seconds)
+    load = load_of(address, repeat("checkout", iter(raw)), seconds)
     load.require("checkout", "200")
     return load
 
 
-def _load(address: Address, flows: Iterator[Flow], seconds: float) -> Load:
+def load_of(address: Address, flows: Iterator[Flow], seconds: float) -> Load:
     return apart(
         lambda: closed_loop(
             [address],
@@ -112,7 +112,7 @@ def measure(system: System, *, seconds: float = 10.0, baseline: bool = True) -> 
     captchas = fans.solutions(gateway.address, tokens)
     held = hold(gateway.address, checkout_event, tokens[:count], 2 * count)
     bought = _checkout_load(gateway.address, checkout_event, held, captchas[:count], seconds)
-    whole = _load(gateway.address, purchases(purchase_event, tokens[count:], captchas[count:], 2 * count), seconds)
+    whole = load_of(gateway.address, purchases(purchase_event, tokens[count:], captchas[count:], 2 * count), seconds)
     for step in ("reserve", "checkout", "ticket"):
         whole.require(step, "200")
     system.stop(worker, gateway)
