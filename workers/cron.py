@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Final
 
 import redis
 from rq.cron import CronJob, CronScheduler
+from rq.exceptions import StopRequested
 from rq.job import Job
 
 from booking_lane.lane import HOUSEKEEPING_QUEUE, MESSAGES_QUEUE, queue_name, rq_queue
@@ -69,6 +71,7 @@ class Cron(CronScheduler):
 
     def __init__(self, connection: redis.Redis, lanes: int) -> None:
         super().__init__(connection)
+        self._is_to_stop = False
         self._cron_jobs.append(_Sweeps(lanes, **_options(SWEEP_EVERY_SECONDS, jobs.sweep, "lanes")))
         self._every(RECONCILE_EVERY_SECONDS, jobs.reconcile, HOUSEKEEPING_QUEUE)
         self._every(RETRY_FAILED_EVERY_SECONDS, jobs.retry_failed, HOUSEKEEPING_QUEUE)
@@ -77,6 +80,21 @@ class Cron(CronScheduler):
         self._every(INDEX_EVERY_SECONDS, jobs.index, HOUSEKEEPING_QUEUE)
         self._every(WATCH_EVERY_SECONDS, jobs.watch, HOUSEKEEPING_QUEUE)
         self._every(TELL_EVERY_SECONDS, jobs.tell, MESSAGES_QUEUE)
+
+    def _request_stop(self, signum: int, frame: FrameType | None) -> None:
+        self._is_to_stop = True
+        super()._request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def calculate_sleep_interval(self) -> float:
+        """The seconds until the next job is due.
+
+        Raises:
+            StopRequested: a signal has asked for the end. RQ raises this in the signal's handler, and where that comes
+                while redis-py notes a command's figures, redis-py catches it with whatever else fails there.
+        """
+        if self._is_to_stop:
+            raise StopRequested
+        return super().calculate_sleep_interval()
 
     def _every(self, seconds: int, function: Callable[..., Any], queue: str) -> None:
         self._cron_jobs.append(_Recurring(**_options(seconds, function, queue)))
