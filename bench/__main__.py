@@ -54,13 +54,15 @@ def _main() -> None:
 
 def _run(name: str, *measures: Callable[[System], Part]) -> list[Part]:
     """Each on a system of its own, so that none inherits another's tables and caches."""
-    on = machine()
+    on, references = machine(), report.baselines()
     parts = []
     for measure in measures:
         with system() as running:
             parts.append(measure(running))
-        report.write(name, {"machine": on, "parts": [report.document(part) for part in parts]})
+        documents = [report.document(part) for part in parts]
+        report.write(name, {"machine": on, "baselines": references, "parts": documents})
     report.show(parts)
+    typer.echo("Baselines: " + ", ".join(f"{path} {digest}" for path, digest in references.items()))
     typer.echo(f"Written to bench/results/{name}.json")
     return parts
 
@@ -317,7 +319,8 @@ def quick_() -> None:
 
     before = round(os.getloadavg()[0], 2)
     with system() as running:
-        typer.echo(msgspec.json.encode({"loadAverageBefore": before, **quick.measure(running)}).decode())
+        told = {"loadAverageBefore": before, **quick.measure(running), "baselines": report.baselines()}
+        typer.echo(msgspec.json.encode(told).decode())
 
 
 @app.command("all")

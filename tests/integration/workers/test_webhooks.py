@@ -15,7 +15,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
 import pytest
@@ -86,6 +86,12 @@ class Site:
         for fan in range(first, first + number):
             seat = (1, 1 + fan // 20, 1 + fan % 20)
             engine.apply([reserve(self.books.event, fan, seat), checkout(self.books.event, fan, seat)])
+
+    async def change_beside(self, statement: LiteralString) -> None:
+        """Change rows that the dispatcher may have locked. It is a task of the test's own loop, and could not go on if
+        the loop's thread waited for it.
+        """
+        await asyncio.to_thread(self.books.rows, statement)
 
     def states(self, endpoint_id: int) -> dict[str, int]:
         rows = self.books.rows(
@@ -290,9 +296,7 @@ async def test_an_endpoint_that_fails_for_long_is_disabled(site: Site) -> None:
         await await_true("tried", lambda: len(site.receiver.ids["/fail/long"]) >= 2)
         assert (await site.row(failing)).disabled_at is None, "not for long enough"
         assert (await site.row(fine)).failing_since is None, "a success forgives"
-        # In a thread: the row may be locked by the dispatcher, a task of this loop, which could not go on.
-        failing_since = "UPDATE webhook_endpoint SET failing_since = now() - interval '73 hours' RETURNING 1"
-        await asyncio.to_thread(site.books.rows, failing_since)
+        await site.change_beside("UPDATE webhook_endpoint SET failing_since = now() - interval '73 hours' RETURNING 1")
         await await_true(
             "disabled", lambda: site.books.rows("SELECT 1 FROM webhook_endpoint WHERE disabled_why = 'failing'")
         )
@@ -420,8 +424,7 @@ async def test_while_a_secret_is_replaced_both_verify(site: Site) -> None:
         site.receiver.secrets["/ok/rotating"] = webhooks.secret_text(secret)
         site.sell(1, first=2)
         await await_true("the new one verifies", lambda: site.states(endpoint) == {"delivered": 2})
-        # In a thread, as above.
-        await asyncio.to_thread(site.books.rows, "UPDATE webhook_endpoint SET secret_before_until = now() RETURNING 1")
+        await site.change_beside("UPDATE webhook_endpoint SET secret_before_until = now() RETURNING 1")
         site.sell(1, first=3)
         await await_true("the new one alone", lambda: site.states(endpoint) == {"delivered": 3})
     assert [len(found.split(" ")) for found in site.receiver.signatures] == [2, 2, 1]
