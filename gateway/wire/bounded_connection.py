@@ -8,6 +8,7 @@ head, and half a body stayed open for as long as their clients liked, and a head
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ LINGER_SECONDS: Final = 2.0
 """After a refusal the rest of the request is read and thrown away for so long: if the socket were closed with something
 unread, the system would send a reset, and the client might never see the answer."""
 FULL_RETRY_SECONDS: Final = 5
+TIMER_SECONDS: Final = 0.001
+"""The loop's timers have whole milliseconds, and may end as much too early."""
 
 
 class _HeadTooLargeError(Exception):
@@ -77,6 +80,7 @@ class BoundedConnection(HttpToolsProtocol):
         "_head_bytes",
         "_head_is_too_large",
         "_head_open",
+        "_idle_since",
         "_lingers",
         "_message_open",
         "_refused",
@@ -87,6 +91,8 @@ class BoundedConnection(HttpToolsProtocol):
         self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: asyncio.AbstractEventLoop | None = None
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self._idle_since = math.inf
+        """When the last answer ended, by the loop's clock; infinite while nothing is to be waited for behind it."""
         self.pipeline = _Pipeline()  # type: ignore[assignment]
         self._connections: Connections = app_state[STATE]
         self._bounds = self._connections.settings
@@ -127,6 +133,9 @@ class BoundedConnection(HttpToolsProtocol):
         # The last request and its connection know each other: they would wait for the garbage collector.
         self.cycle = None  # type: ignore[assignment]
         self._disarm()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
         if self._counted:
             self._counted = False
             self._connections.release(self, self._address)
@@ -156,7 +165,7 @@ class BoundedConnection(HttpToolsProtocol):
                     return
             if self._timer is None:
                 self._arm(self._bounds.head_seconds_max if self._head_open else self._bounds.body_seconds_max)
-        elif self.cycle is None or (self.cycle.response_complete and self.timeout_keep_alive_task is None):
+        elif self.cycle is None or (self.cycle.response_complete and self._idle_since == math.inf):
             # What came began no request (blank lines), and uvicorn waits for one without a bound.
             if self._timer is None:
                 self._arm(self._bounds.head_seconds_max)
@@ -183,6 +192,38 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._message_open = False
         super().on_message_complete()
+
+    # uvicorn sets a timer at the end of each answer and takes it away with the next request, which is a twelfth of its
+    # time for both. This one stays, and where it ends too early it is set anew for the rest.
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = math.inf
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self._idle_since = math.inf
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        # While a request is answered its end sets the next timer: a stream has none.
+        if self._idle_since == math.inf or self.transport.is_closing():
+            return
+        left_seconds = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left_seconds <= TIMER_SECONDS:
+            self.transport.close()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(left_seconds, self.timeout_keep_alive_handler)
 
     def send_400_response(self, msg: str) -> None:
         """Called where the parser failed."""

@@ -18,7 +18,7 @@ from gateway.wire.proxies import TrustedProxies
 from gateway.wire.settings import ConnectionSettings
 from tests.uvicorn_server import listening
 
-HEAD_SECONDS, BODY_SECONDS = 1, 2
+HEAD_SECONDS, BODY_SECONDS, IDLE_SECONDS = 1, 2, 3
 HEAD_BYTES = 16_384
 LATE_SECONDS = 1.5
 """A busy machine ends a connection so much later than it should."""
@@ -124,7 +124,7 @@ class Client:
 @contextlib.asynccontextmanager
 async def serving(files_max: int, proxies: str, per_address_max: int) -> AsyncIterator[Served]:
     served = Served(files_max, proxies, per_address_max)
-    options = {"lifespan": "on", "timeout_keep_alive": 3, "proxy_headers": False}
+    options = {"lifespan": "on", "timeout_keep_alive": IDLE_SECONDS, "proxy_headers": False}
     async with listening(served, http=BoundedConnection, **options) as served.address:
         yield served
 
@@ -279,6 +279,31 @@ def test_silent_connections_give_way_to_new_ones() -> None:
             client.writer.close()
 
     at_a_server(scenario, files_max=100, per_address_max=1000)
+
+
+@pytest.mark.parametrize(
+    ("path", "pause_seconds", "answered_seconds"),
+    [
+        pytest.param("/", 0, 0, id="two at once"),
+        pytest.param("/", 1.5, 1.5, id="half of the time between them"),
+        pytest.param("/slow", 1.5, 1.5 + HEAD_SECONDS + BODY_SECONDS, id="time that ends while the second is answered"),
+    ],
+)
+def test_an_idle_connection_is_closed_so_long_after_its_last_answer(
+    path: str, pause_seconds: float, answered_seconds: float
+) -> None:
+    async def scenario(served: Served) -> None:
+        client = await served.open(GET)
+        await asyncio.sleep(pause_seconds)
+        client.writer.write(GET.replace(b"/ ", path.encode() + b" ", 1))
+        answer = await client.heard()
+        assert answer.content.count(b"HTTP/1.1 200") == 2
+        assert answered_seconds + IDLE_SECONDS - 0.1 <= answer.seconds
+        assert answer.seconds <= answered_seconds + IDLE_SECONDS + LATE_SECONDS
+        await asyncio.sleep(0.2)
+        assert served.connections.open == 0
+
+    at_a_server(scenario)
 
 
 def test_one_address_has_its_share_unless_it_is_a_trusted_proxy() -> None:
