@@ -108,11 +108,13 @@ class Gateway(Litestar):
         if scope["method"] == "HEAD":
             scope, send = as_get(scope, send)
         scope = languages.enter(scope)
+        if serves and await self._express.answers(scope, receive, send):
+            return
         if not has_one_host(scope):
             await self._refuse(scope, receive, send, invalid("a request names exactly one host", "Host"))
         elif not serves:
             await self._refuse(scope, receive, send, ProblemError("not_served_here"))
-        elif not await self._express.answers(scope, receive, send):
+        else:
             await serve(self._through_litestar, scope, receive, send)
 
     async def _refuse(self, scope: Any, receive: Any, send: Any, problem: ProblemError) -> None:

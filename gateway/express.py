@@ -25,7 +25,7 @@ from gateway.routes import halls, line, sessions
 from gateway.routes.booking import KEY_CHARACTERS_MAX, PREFER_CHARACTERS_MAX, checkout, job, purchase, reserve
 from gateway.routes.usual_search import read_search
 from gateway.services import Services
-from gateway.wire.bodies import StrictRequest
+from gateway.wire.bodies import StrictRequest, decoded
 from gateway.wire.connections import body_at_hand
 from gateway.wire.later_headers import later_headers
 from gateway.wire.problems import answer_to, answered, problem_answer
@@ -50,7 +50,7 @@ _HANDLERS: Final = (
 _REFUSED_EARLY: Final = frozenset({reserve.fn, checkout.fn})
 """What a full lane refuses before all else."""
 BODY_BYTES_MAX: Final = 4096
-"""A longer body is read in the usual way first, whatever its lane has room for."""
+"""A longer body is read in the usual way, and first, whatever its lane has room for."""
 _FN: Final = frozenset(handler.fn for handler in _HANDLERS)
 _PARAMETERS: Final[dict[type, tuple[str, Callable[[str], Any]]]] = {
     # Fewer digits than the largest id has: a number that may be too large is Litestar's to refuse.
@@ -90,7 +90,8 @@ class _Way:
         template: the path as metrics name it.
         parameter: the name of the path's parameter; empty without one.
         read: reads that parameter.
-        has_body: the handler takes ``data``; ``may_lack_body``: an empty one means none.
+        body_type: of ``data``; None where the handler takes none. ``may_lack_body``: an empty one means none.
+        body_bytes_max: a longer body is read by `StrictRequest.body`, which refuses it or waits for its end.
         has_key: it takes the Idempotency-Key and ``Prefer``.
         read_query: reads the query; None where the handler takes nothing of it.
         refused_early: it sends a command to a lane, which may be full.
@@ -100,8 +101,9 @@ class _Way:
     template: str
     parameter: str
     read: Callable[[str], Any]
-    has_body: bool
+    body_type: Any
     may_lack_body: bool
+    body_bytes_max: int
     has_key: bool
     read_query: Callable[[bytes], dict[str, Any] | None] | None
     refused_early: bool
@@ -119,8 +121,9 @@ class _Way:
             route.path_format,
             parameter,
             _PARAMETERS[of_path[0].type][1] if of_path else str,
-            has_body="data" in signature,
+            body_type=field.annotation if (field := handler.parsed_data_field) is not None else None,
             may_lack_body="data" in signature and signature["data"].default is None,
+            body_bytes_max=min(BODY_BYTES_MAX, handler.resolve_request_max_body_size() or BODY_BYTES_MAX),
             has_key=signature.keys() >= _IN_HEADERS,
             read_query=_QUERIES.get(handler.fn, _left_to_litestar) if others else None,
             refused_early=handler.fn in _REFUSED_EARLY,
@@ -185,7 +188,8 @@ class Express:
             arguments[way.parameter] = scope["path_params"][way.parameter] = way.read(written)
         request = StrictRequest(scope, receive, send)
         headers = request.headers
-        if _plain_host(headers.get("host", "")) is None:
+        hosts = headers.getall("host", ())
+        if len(hosts) != 1 or _plain_host(hosts[0]) is None:
             return False
         if way.has_key:
             key, prefer = headers.get("idempotency-key"), headers.get("prefer")
@@ -196,8 +200,13 @@ class Express:
             arguments["idempotency_key"], arguments["prefer"] = key, prefer
         began_at = time.perf_counter()
         try:
-            if way.has_body and not (way.may_lack_body and not await request.body()):
-                arguments["data"] = await request.json()
+            if way.body_type is not None:
+                body = body_at_hand(receive, way.body_bytes_max)
+                if body is None:
+                    body = await request.body()
+                if body or not way.may_lack_body:
+                    request.require_json()
+                    arguments["data"] = decoded(body, way.body_type)
             response: Answer = await way.handler.fn(request=request, **arguments)
         except Exception as error:
             response = answer_to(request, error)

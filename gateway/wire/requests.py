@@ -10,10 +10,12 @@ from typing import Any, Final, TypeVar, cast
 import msgspec
 from litestar import Request, Response
 from litestar._parsers import parse_cookie_string
+from litestar.connection.base import empty_receive, empty_send
 from litestar.datastructures import Cookie, Headers
 from litestar.exceptions import ClientException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import Empty
+from litestar.utils.scope.state import ScopeState
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from gateway.wire.addresses import origin
@@ -24,6 +26,7 @@ T = TypeVar("T")
 _encode: Final = msgspec.json.Encoder().encode
 _plain_value: Final = re.compile(r"[A-Za-z0-9._-]+").fullmatch
 """Needs no quotes in a cookie."""
+_HEADERS: Final = "admitone.request_headers"
 
 NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 """Every answer says so: no browser may take JSON for a page or a script."""
@@ -68,12 +71,31 @@ class LeanRequest(AnyRequest):
 
     headers: Headers = LeanHeaders()
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        state = self._connection_state
-        if state.headers is Empty:
-            state.headers = LeanHeaders(self.scope["headers"])
-        self.headers = state.headers
+    # What Litestar's request writes into each one is the class' here, until somebody asks for it.
+    is_connected = True
+    supports_push_promise = False
+    _server_extensions: Any = {}  # noqa: RUF012 - nobody writes into it
+    _accept: Any = Empty
+    _base_url: Any = Empty
+    _body: Any = Empty
+    _content_length: Any = Empty
+    _content_type: Any = Empty
+    _cookies: Any = Empty
+    _form: Any = Empty
+    _json: Any = Empty
+    _msgpack: Any = Empty
+    _parsed_query: Any = Empty
+    _url: Any = Empty
+
+    def __init__(self, scope: Any, receive: Any = empty_receive, send: Any = empty_send) -> None:
+        # Litestar's own is left out: it makes a state of 22 fields, of which a call of a sale needs none.
+        self.scope, self.receive, self.send = scope, receive, send
+        self.headers = scope.get(_HEADERS) or LeanHeaders(scope["headers"])
+        scope[_HEADERS] = self.headers
+
+    @property
+    def _connection_state(self) -> Any:  # type: ignore[override]
+        return ScopeState.from_scope(self.scope)
 
     async def body(self) -> bytes:
         """The whole body.
@@ -84,7 +106,7 @@ class LeanRequest(AnyRequest):
         """
         state = self._connection_state
         if state.body is not Empty:
-            return state.body
+            return cast("bytes", state.body)
         bytes_max = self.route_handler.resolve_request_max_body_size() or math.inf
         said = self.headers.get("content-length", "")
         if said.isdigit() and int(said) > bytes_max:
@@ -106,11 +128,12 @@ class LeanRequest(AnyRequest):
         """The cookies by their names. Of equal names the first one is ours: a browser sends the one of the longest path
         first, and another site may stand above ours on the same host (RFC 6265, 5.4).
         """
-        state = self._connection_state
-        if state.cookies is Empty:
+        found: dict[str, str] = self._cookies
+        if self._cookies is Empty:
             lines = self.headers.getall("cookie", [])
-            state.cookies = parse_cookie_string(";".join(";".join(lines).split(";")[::-1])) if lines else {}
-        return state.cookies
+            found = parse_cookie_string(";".join(";".join(lines).split(";")[::-1])) if lines else {}
+            self._cookies = found
+        return found
 
 
 class Answer(Response[bytes]):
