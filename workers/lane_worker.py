@@ -80,6 +80,13 @@ class LaneWorker(SimpleWorker):
     def subscribe(self) -> None:
         """Do nothing: RQ would take orders from a channel that we do not use, at the price of a thread."""
 
+    def _shutdown(self) -> None:
+        """Remember the stop, as RQ itself does while a worker is busy. An idle one is stopped by what is raised in the
+        signal's handler; where that comes while redis-py notes a command's figures, redis-py catches it.
+        """
+        self._stop_requested = True
+        super()._shutdown()  # type: ignore[no-untyped-call]
+
     def set_shutdown_requested_date(self) -> None:
         """Do nothing: RQ would ask Redis from within a signal handler, while a batch may be using the connection."""
 

@@ -1,20 +1,16 @@
 from __future__ import annotations
 
-import os
 import pickletools
-import signal
 import zlib
-from collections.abc import Iterator
-from contextlib import suppress
 from typing import cast
 
 import pytest
 import redis
 from rq.cron_scheduler_registry import get_registry_key
-from rq.exceptions import StopRequested
 
 from booking_lane.lane import HOUSEKEEPING_QUEUE, MESSAGES_QUEUE, rq_queue
 from booking_lane.serializer import MsgpackSerializer
+from tests.unit.workers.stops import CatchingRedis
 from workers.cron import LATE_SECONDS_MAX, WAITING_MAX, Cron
 
 
@@ -58,35 +54,14 @@ def test_a_lane_that_nobody_works_does_not_grow_without_end(jobs: redis.Redis) -
     assert queue.count == WAITING_MAX
 
 
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    """Put the signals' handlers back, which a cron sets for its process."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.usefixtures("handlers")
 @pytest.mark.timeout(20)
 def test_a_cron_ends_although_others_caught_what_its_signal_raised(jobs: redis.Redis) -> None:
     cron = Cron(jobs, lanes=1)
 
-    class Catching(redis.Redis):
-        """As redis-py does while it notes a command's figures."""
-
-        signals = 0
-
-        def execute_command(self, *args: object, **options: object) -> object:
-            with suppress(StopRequested):
-                if not self.signals:
-                    Catching.signals += 1
-                    os.kill(os.getpid(), signal.SIGTERM)
-            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
-
-    with Catching(connection_pool=jobs.connection_pool) as client:
+    with CatchingRedis(connection_pool=jobs.connection_pool) as client:
         cron._cron_jobs[:] = cron._cron_jobs[:1]
         cron.connection = client
         cron.start()  # type: ignore[no-untyped-call]
-    assert Catching.signals == 1
+        assert client.signals == 1
     assert not jobs.zscore(get_registry_key(), cron.name), "it has said that it ends"

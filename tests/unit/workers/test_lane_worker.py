@@ -10,17 +10,22 @@ from booking_lane.commands import decode_batch
 from booking_lane.lane import Lane, rq_queue
 from booking_lane.serializer import MsgpackSerializer
 from tests.unit.booking_lane.asks import batch, reserve
+from tests.unit.workers.stops import CatchingRedis
 from workers.lane_worker import LaneWorker
 
 QUEUE = "lane-0"
 
 
+def worker_of(jobs: redis.Redis) -> LaneWorker:
+    return LaneWorker(
+        [rq_queue(jobs, QUEUE)], name="one", connection=jobs, serializer=MsgpackSerializer, sign=lambda: jobs
+    )
+
+
 @pytest.fixture
 def worker(jobs: redis.Redis) -> LaneWorker:
     """A worker that is asked for its steps one by one."""
-    made = LaneWorker(
-        [rq_queue(jobs, QUEUE)], name="one", connection=jobs, serializer=MsgpackSerializer, sign=lambda: jobs
-    )
+    made = worker_of(jobs)
     made.register_birth()  # type: ignore[no-untyped-call]
     return made
 
@@ -54,3 +59,15 @@ def test_a_job_that_is_gone_leaves_nothing_and_the_next_is_taken(jobs: redis.Red
     assert [one for one, _ in queue.started_job_registry.get_job_and_execution_ids(cleanup=False)] == [taken[0].id]
     assert queue.intermediate_queue.get_job_ids() == []
     assert list(worker.executions) == [worker.prepare_execution(taken[0]).id]
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_worker_ends_although_others_caught_what_its_signal_raised(jobs: redis.Redis) -> None:
+    Lane(jobs, 0, 60).enqueue(batch(reserve(1, 1, (1, 1, 1))))
+    with CatchingRedis(connection_pool=jobs.connection_pool) as client:
+        worker = worker_of(jobs)
+        worker._install_signal_handlers()  # type: ignore[no-untyped-call]
+        worker.connection = client
+        worker.work(burst=True)
+        assert client.signals == 1
+    assert rq_queue(jobs, QUEUE).count == 1, "it takes no job any more"
