@@ -54,13 +54,17 @@ AIMS: Final = {
     "claim": "≤ 4",
     "join": "≤ 6",
     "ticket": "≤ 4",
+    "ticketAgain": "≤ 4",
     "session": "≤ 4",
     "gate": "≤ 2",
     "gateFirst": "≤ 8",
 }
+"""A ticket's first read signs its two codes; ``ticketAgain`` is the next one, which finds them kept."""
 CALLS: Final = tuple(AIMS)
 GATE_CALLS_LEAST: Final = 10_000
 """A check is so cheap that fewer would be lost among the kernel's hundredths of a second."""
+AGAIN_CALLS_MAX: Final = 4_000
+"""Of two tickets each: fewer than a gateway keeps by default (`ADMITONE_TICKET_TEXTS_MAX`)."""
 RESERVE_SYSTEM_AIM: Final = "≤ 12"
 PROXY: Final = "127.0.99.1"
 """The shop's proxy asks from here, and is believed about its fans' addresses."""
@@ -205,7 +209,7 @@ def costs(system: System, count: int, only: Collection[str] = CALLS) -> tuple[di
     # What is built at a first call belongs to no call.
     made = [fans.reserve(token, warm_id, pair) for token, pair in zip(first, fans.pairs(10_000), strict=False)]
     _load(to, repeat("warm", iter(made)), CONNECTIONS)
-    captchas = fans.solutions(to, tokens) if {"checkout", "ticket"} & {*only} else []
+    captchas = fans.solutions(to, tokens) if {"checkout", "ticket", "ticketAgain"} & {*only} else []
     meter = Meter(system)
     found: dict[str, Cost] = {}
 
@@ -237,6 +241,7 @@ def costs(system: System, count: int, only: Collection[str] = CALLS) -> tuple[di
             for token, purchase in zip(tokens, bought, strict=True)
         ]
         alone("ticket", made)
+        alone("ticketAgain", made[-AGAIN_CALLS_MAX:])
     alone("session", [request("POST", "/api/session")] * count)
     alone("join", [request("POST", f"/api/queue/{line_id}", token=token, body=b"{}") for token in tokens])
     if {"gate", "gateFirst"} & {*only}:
