@@ -154,7 +154,7 @@ def build_services(settings: GatewaySettings) -> Services:
     tickers = Tickers(line_redis)
     line_streams = LineStreams(line, rooms, counts, places, restoring, lambda: tickers.all_read_lists)
     ended.on_ended(line_streams.end_session)
-    desk = Desk(settings.lane, engine, jobs, jobs_client(settings.redis.jobs))
+    desk = Desk(settings.lane, engine, jobs)
     tickets = Tickets(halls, identity)
     draws = PublicDraws(engine, old_reads, rooms, counts, places)
     receipts = Receipts(line, draws)

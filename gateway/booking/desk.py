@@ -9,14 +9,11 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple, cast
 
 import msgspec
-import redis
-import redis.asyncio
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -25,7 +22,8 @@ from booking_lane.coalescer import Coalescer, LaneFullError, LaneUnavailableErro
 from booking_lane.commands import KINDS, Checkout, Command, body_hash, command_id_for, command_id_new
 from booking_lane.figures import Figures
 from booking_lane.figures import read as read_figures
-from booking_lane.lane import Lane, queue_name
+from booking_lane.gathering import GatheringRedis
+from booking_lane.lane import AsyncLane, queue_name
 from booking_lane.results import BatchNews, JobRecord, decode_record, encode_record, job_key
 from booking_lane.settings import LaneSettings
 from booking_lane.waiters import Waiters
@@ -90,27 +88,22 @@ class Desk:
     """One gateway process' way to the booking lanes.
 
     Args:
-        jobs: the jobs' Redis, asynchronous, for reading.
-        jobs_sync: the same Redis, synchronous as RQ needs it, for enqueueing in threads.
+        jobs: the jobs' Redis.
     """
 
     def __init__(
         self,
         settings: LaneSettings,
         engine: AsyncEngine,
-        jobs: redis.asyncio.Redis,
-        jobs_sync: redis.Redis,
+        jobs: GatheringRedis,
     ) -> None:
         self._settings = settings
         self._engine = engine
         self._jobs = jobs
-        self._jobs_sync = jobs_sync
         self.site_lanes = SiteLanes(engine, jobs, settings.count)
         self.origin = uuid.uuid4().hex
         self.waiters = Waiters(jobs, self.origin)
         self.former_lanes = FormerLanes()
-        threads = max(2, min(settings.count * settings.batches_unfinished_max, 8))
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="enqueue")
         self._clock_offset_ms: int | None = None
         self._lanes: dict[int, Coalescer] = {}
         self._handed_over_later = 0
@@ -122,8 +115,7 @@ class Desk:
         settings = self._settings
         return Coalescer(
             number,
-            Lane(self._jobs_sync, number, settings.result_ttl_seconds).enqueue,
-            self._executor,
+            AsyncLane(self._jobs, number, settings.result_ttl_seconds).enqueue,
             origin=self.origin,
             batch_max=settings.batch_max,
             unfinished_max=settings.batches_unfinished_max,
@@ -157,7 +149,6 @@ class Desk:
     async def close(self) -> None:
         for lane in list(self._lanes.values()):
             await lane.drain()
-        self._executor.shutdown(wait=False)
 
     def now_ms(self, lane: Coalescer) -> int:
         """Milliseconds on the clock of the jobs' Redis, carried on by this process' monotonic clock.

@@ -12,8 +12,8 @@ import sys
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 import redis
@@ -27,6 +27,10 @@ RATE_SECONDS: Final = 5.0
 """The lane's pace is measured over this long."""
 RATE_SECONDS_MIN: Final = 0.25
 BATCHES_MEASURED_MAX: Final = 10_000
+LEAVING_AT_ONCE: Final = 64
+"""So many commands leave in the midst of a turn of the loop if their lane has nothing to do: a turn that reads hundreds
+of requests takes as long as the lane takes for a batch of them.
+"""
 BEHIND_PART: Final = 8
 """Of a batch at least one command in so many is of those that wait behind the others, while there are any."""
 
@@ -90,8 +94,7 @@ class Coalescer:
     way until `finished` is called for it, or for ``batch_seconds_max`` if its message was lost.
 
     Args:
-        enqueue: puts a batch on the lane; it blocks.
-        executor: runs ``enqueue``; the number of its threads bounds how many calls run at a time.
+        enqueue: sends a batch to the lane at once; the answer comes later.
         may_acknowledge: says of a batch that Redis took whether its commands may be acknowledged before they are
             applied.
     """
@@ -99,8 +102,7 @@ class Coalescer:
     def __init__(
         self,
         lane: int,
-        enqueue: Callable[[Batch], Taken],
-        executor: Executor,
+        enqueue: Callable[[Batch], asyncio.Future[Taken]],
         *,
         origin: str,
         batch_max: int,
@@ -112,7 +114,6 @@ class Coalescer:
     ) -> None:
         self.number = lane
         self._enqueue = enqueue
-        self._executor = executor
         self._origin = origin
         self._batch_max = batch_max
         self._unfinished_max = unfinished_max
@@ -129,7 +130,7 @@ class Coalescer:
         self._behind: deque[_Waiting] = deque()
         self._refusing: asyncio.TimerHandle | None = None
         self._unfinished: dict[uuid.UUID, _UnderWay] = {}
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Future[Taken]] = set()
         self._due = False
         self.clock_offset_ms: int | None = None
         self.batch_sizes: deque[int] = deque(maxlen=1024)
@@ -157,7 +158,9 @@ class Coalescer:
         (self._behind if behind else self._waiting).append((taken, command, loop.time()))
         if self._refusing is None:
             self._refusing = loop.call_later(self._wait_seconds_max, self._refuse)
-        if not self._due and self._may_leave():
+        if not self._unfinished and self.backlog >= LEAVING_AT_ONCE:
+            about.NOBODY.run(self._leave)
+        elif not self._due and self._may_leave():
             # The batch is made after this turn of the loop, so that commands read in one turn share it.
             self._due = True
             loop.call_soon(self._leave, context=about.NOBODY)
@@ -257,8 +260,9 @@ class Coalescer:
             self._unfinished[batch.batch_id] = _UnderWay(timer, loop.time(), count, batch.commands[0].command_id)
             self._under_way_commands += count
             self.batch_sizes.append(count)
-            self._sending.add(task := loop.create_task(self._send(batch, takens)))
-            task.add_done_callback(self._sending.discard)
+            sending = self._send(batch)
+            self._sending.add(sending)
+            sending.add_done_callback(partial(self._on_taken, batch, takens))
 
     def _next(self) -> list[_Waiting]:
         """Take the commands of the next batch: in order of arrival, those behind after the others."""
@@ -269,36 +273,45 @@ class Coalescer:
         ordinary = [self._waiting.popleft() for _ in range(min(room - of_behind, len(self._waiting)))]
         return ordinary + [self._behind.popleft() for _ in range(of_behind)]
 
-    async def _send(self, batch: Batch, takens: list[asyncio.Future[None]]) -> None:
-        loop = asyncio.get_running_loop()
+    def _send(self, batch: Batch) -> asyncio.Future[Taken]:
         try:
-            answer = await loop.run_in_executor(self._executor, self._enqueue, batch)
+            return self._enqueue(batch)
         except Exception as error:
+            failed: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
+            failed.set_exception(error)
+            return failed
+
+    def _on_taken(self, batch: Batch, takens: list[asyncio.Future[None]], sending: asyncio.Future[Taken]) -> None:
+        self._sending.discard(sending)
+        loop = asyncio.get_running_loop()
+        error = asyncio.CancelledError() if sending.cancelled() else sending.exception()
+        if error is not None:
             # After any error the waiting requests must be answered, and the batch's place in the lane must be free.
-            is_expected = isinstance(error, redis.RedisError | OSError)
+            is_expected = isinstance(error, redis.RedisError | OSError | asyncio.CancelledError)
             logger.warning(
                 "batch of %d commands not taken: %s",
                 len(takens),
                 error,
-                exc_info=not is_expected,
+                exc_info=None if is_expected else error,
                 extra={"batch_id": batch.batch_id, "lane": self.number},
             )
             for taken in takens:
                 if not taken.done():
                     taken.set_exception(LaneUnavailableError())
             self.finished(batch.batch_id)
+            return
+        answer = sending.result()
+        self.clock_offset_ms = answer.clock_offset_ms
+        self._others_queued = max(0, answer.batches_queued - len(self._unfinished))
+        under_way = self._unfinished.get(batch.batch_id)
+        if under_way is not None:
+            under_way.taken_at = loop.time()
+        if under_way is None or self._may_acknowledge(batch, answer):
+            _acknowledge(takens)
         else:
-            self.clock_offset_ms = answer.clock_offset_ms
-            self._others_queued = max(0, answer.batches_queued - len(self._unfinished))
-            under_way = self._unfinished.get(batch.batch_id)
-            if under_way is not None:
-                under_way.taken_at = loop.time()
-            if under_way is None or self._may_acknowledge(batch, answer):
-                _acknowledge(takens)
-            else:
-                under_way.takens = takens
-            # The batches of other gateways may have been finished meanwhile.
-            self._leave()
+            under_way.takens = takens
+        # The batches of other gateways may have been finished meanwhile.
+        self._leave()
 
 
 def _acknowledge(takens: Sequence[asyncio.Future[None]]) -> None:

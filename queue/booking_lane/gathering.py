@@ -8,9 +8,9 @@ one of the two trips before it is answered.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import redis
 import redis.asyncio
@@ -24,6 +24,7 @@ TRIPS_UNDER_WAY_MAX: Final = 2
 system call and a turn of their loops.
 """
 
+Read = TypeVar("Read")
 _Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
@@ -58,6 +59,24 @@ class GatheringRedis(redis.asyncio.Redis):
 
     def _ask(self, pipelined: Pipelined, calls: Sequence[_Call]) -> asyncio.Future[list[Any]]:
         return pipelined.ask([args for args, _ in calls], partial(self._answers, calls))
+
+    def ask_in_multi(
+        self, commands: Sequence[Sequence[Any]], read: Callable[[list[Any]], Read]
+    ) -> asyncio.Future[Read]:
+        """Send these now, as one transaction; the answer is what ``read`` makes of the commands' replies as Redis gives
+        them.
+
+        Raises:
+            redis.RedisError: (the future) Redis did not answer, or refused the transaction.
+        """
+        transaction = [("MULTI",), *commands, ("EXEC",)]
+        pipelined = self._pipelined
+        if pipelined is None or pipelined.is_closed:
+            return asyncio.get_running_loop().create_task(self._open_and_ask(transaction, partial(_executed, read)))
+        return pipelined.ask(transaction, partial(_executed, read))
+
+    async def _open_and_ask(self, commands: Sequence[Sequence[Any]], read: Callable[[list[Any]], Read]) -> Read:
+        return await (await self._open()).ask(commands, read)
 
     def _answers(self, calls: Sequence[_Call], replies: list[Any]) -> list[Any]:
         return [self._answer(args[0], options, reply) for (args, options), reply in zip(calls, replies, strict=True)]
@@ -114,6 +133,14 @@ class _Together(redis.asyncio.client.Pipeline):
             if isinstance(answer, BaseException) and (raise_on_error or not isinstance(answer, Exception)):
                 raise answer
         return answers
+
+
+def _executed(read: Callable[[list[Any]], Read], replies: list[Any]) -> Read:
+    # Redis refuses a command when it comes, and says of the transaction only that nothing was done.
+    for refused in replies:
+        if isinstance(refused, Exception):
+            raise refused
+    return read(replies[-1])
 
 
 def _given_up() -> Exception:

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection
@@ -20,6 +20,8 @@ from redis.exceptions import InvalidResponse, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from .sentinels import REFUSED, is_refusal
+
+Read = TypeVar("Read")
 
 _MORE: Final = object()
 """What the reader gives where it needs more bytes; RESP3 has a False of its own."""
@@ -48,10 +50,18 @@ class _Trip:
     """
 
     commands: int
-    read: Callable[[list[Any]], list[Any]]
+    read: Callable[[list[Any]], Any]
     left_at: float
-    answer: asyncio.Future[list[Any]]
+    answer: asyncio.Future[Any]
     replies: list[Any] = field(default_factory=list)
+
+    def end(self) -> None:
+        if self.answer.done():
+            return
+        try:
+            self.answer.set_result(self.read(self.replies))
+        except Exception as error:
+            self.answer.set_exception(error)
 
 
 class Pipelined(asyncio.Protocol):
@@ -102,17 +112,15 @@ class Pipelined(asyncio.Protocol):
     def is_closed(self) -> bool:
         return self._transport.is_closing()
 
-    def ask(
-        self, commands: Sequence[Sequence[Any]], read: Callable[[list[Any]], list[Any]]
-    ) -> asyncio.Future[list[Any]]:
+    def ask(self, commands: Sequence[Sequence[Any]], read: Callable[[list[Any]], Read]) -> asyncio.Future[Read]:
         """Send commands; the answer is what ``read`` makes later of their replies, a `redis.ResponseError` in place of
-        each that failed.
+        each that failed, or what it raises.
 
         Raises:
             redis.DataError: a command has a value that Redis has no form for. Nothing is sent.
         """
         packed = self._packed(commands)
-        answer: asyncio.Future[list[Any]] = self._loop.create_future()
+        answer: asyncio.Future[Read] = self._loop.create_future()
         if not commands:
             # A trip without a reply would never end, and take the replies of those behind it.
             answer.set_result(read([]))
@@ -147,8 +155,7 @@ class Pipelined(asyncio.Protocol):
                 trip.replies.append(reply)
                 if len(trip.replies) == trip.commands:
                     self._trips.popleft()
-                    if not trip.answer.done():
-                        trip.answer.set_result(trip.read(trip.replies))
+                    trip.end()
                     if self._is_refused:
                         self._end(RedisConnectionError(REFUSED))
                         return

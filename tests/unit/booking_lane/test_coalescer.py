@@ -2,31 +2,32 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import threading
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 
 import pytest
 import redis
 
-from booking_lane.coalescer import Coalescer, LaneFullError, LaneUnavailableError, Taken
+from booking_lane.coalescer import LEAVING_AT_ONCE, Coalescer, LaneFullError, LaneUnavailableError, Taken
 from booking_lane.commands import Batch
 from tests.unit.booking_lane.asks import reserve
 from tests.waiting import await_that
 
 
 class Gate:
-    """An enqueue that takes what it is told to take, and blocks or fails when told."""
+    """An enqueue that takes what it is told to take, and waits or fails when told."""
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []
         self.failures: list[Exception] = []
         self.queued = 1
-        self.open = threading.Event()
+        self.open = asyncio.Event()
         self.open.set()
 
-    def enqueue(self, batch: Batch) -> Taken:
-        assert self.open.wait(10)
+    def enqueue(self, batch: Batch) -> asyncio.Future[Taken]:
+        return asyncio.get_running_loop().create_task(self._taken(batch))
+
+    async def _taken(self, batch: Batch) -> Taken:
+        await asyncio.wait_for(self.open.wait(), 10)
         if self.failures:
             raise self.failures.pop(0)
         self.batches.append(batch)
@@ -38,19 +39,12 @@ class Gate:
 
 
 @pytest.fixture
-def executor() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(8) as executor:
-        yield executor
-
-
-@pytest.fixture
 def gate() -> Gate:
     return Gate()
 
 
 def make(
     gate: Gate,
-    executor: ThreadPoolExecutor,
     *,
     batch_max: int = 10,
     buffer_max: int = 100,
@@ -60,7 +54,6 @@ def make(
     return Coalescer(
         1,
         gate.enqueue,
-        executor,
         origin="here",
         batch_max=batch_max,
         unfinished_max=2,
@@ -71,8 +64,8 @@ def make(
 
 
 @pytest.fixture
-async def coalescer(gate: Gate, executor: ThreadPoolExecutor) -> AsyncIterator[Coalescer]:
-    coalescer = make(gate, executor)
+async def coalescer(gate: Gate) -> AsyncIterator[Coalescer]:
+    coalescer = make(gate)
     yield coalescer
     gate.open.set()
 
@@ -91,6 +84,15 @@ async def test_commands_read_in_one_turn_leave_together(coalescer: Coalescer, ga
     commands = [reserve(1, fan, (1, 1, fan)) for fan in range(5)]
     await asyncio.gather(*[coalescer.submit(command) for command in commands])
     assert [batch.commands for batch in gate.batches] == [tuple(commands)]
+
+
+async def test_many_commands_leave_in_the_midst_of_a_turn_while_the_lane_has_nothing_to_do(gate: Gate) -> None:
+    coalescer = make(gate, batch_max=1000, buffer_max=1000)
+    taken = [coalescer.submit(reserve(1, fan, (1, 1, fan))) for fan in range(3 * LEAVING_AT_ONCE)]
+    assert list(coalescer.batch_sizes) == [LEAVING_AT_ONCE], "no turn of the loop has ended"
+    assert coalescer.backlog == 2 * LEAVING_AT_ONCE, "the lane has something to do: the others share a batch"
+    await asyncio.wait_for(asyncio.gather(*taken), 1)
+    assert gate.sizes == [LEAVING_AT_ONCE, 2 * LEAVING_AT_ONCE]
 
 
 async def test_commands_that_come_while_two_batches_are_unfinished_leave_together(
@@ -134,11 +136,9 @@ async def test_who_waited_for_others_leaves_once_they_are_gone(coalescer: Coales
     assert gate.sizes == [1, 10, 2], "a second may be under way, and nobody comes who would set it off"
 
 
-async def test_a_lane_is_full_when_it_holds_what_it_can_do_in_half_the_wait(
-    gate: Gate, executor: ThreadPoolExecutor
-) -> None:
+async def test_a_lane_is_full_when_it_holds_what_it_can_do_in_half_the_wait(gate: Gate) -> None:
     # Two minutes, so that the machine's own pace does not matter here.
-    coalescer = make(gate, executor, wait_seconds_max=120, buffer_max=100_000)
+    coalescer = make(gate, wait_seconds_max=120, buffer_max=100_000)
 
     def fill() -> int:
         taken = 0
@@ -161,10 +161,8 @@ async def test_a_lane_is_full_when_it_holds_what_it_can_do_in_half_the_wait(
     assert 10 < fill() <= 2_400 - 30
 
 
-async def test_a_gateway_among_many_takes_its_share_of_what_is_always_taken(
-    gate: Gate, executor: ThreadPoolExecutor
-) -> None:
-    coalescer = make(gate, executor, wait_seconds_max=0.02)
+async def test_a_gateway_among_many_takes_its_share_of_what_is_always_taken(gate: Gate) -> None:
+    coalescer = make(gate, wait_seconds_max=0.02)
     gate.queued = 4
     await coalescer.submit(reserve(1, 1, (1, 1, 1)))
     taken = 0
@@ -184,8 +182,8 @@ async def test_a_batch_is_never_larger_than_batch_max(coalescer: Coalescer, gate
     assert list(coalescer.batch_sizes) == [10, 10, 5]
 
 
-async def test_the_buffer_is_bounded(gate: Gate, executor: ThreadPoolExecutor) -> None:
-    coalescer = make(gate, executor, buffer_max=3)
+async def test_the_buffer_is_bounded(gate: Gate) -> None:
+    coalescer = make(gate, buffer_max=3)
     await coalescer.submit(reserve(1, 1, (1, 1, 1)))
     await coalescer.submit(reserve(1, 2, (1, 1, 2)))
     waiting = [coalescer.submit(reserve(1, fan, (1, 1, fan))) for fan in range(3)]
@@ -211,8 +209,8 @@ async def test_finished_is_idempotent(coalescer: Coalescer, gate: Gate) -> None:
     await asyncio.wait_for(fourth, 1)
 
 
-async def test_a_lost_message_frees_its_place_in_time(gate: Gate, executor: ThreadPoolExecutor) -> None:
-    coalescer = make(gate, executor, batch_seconds_max=0.15)
+async def test_a_lost_message_frees_its_place_in_time(gate: Gate) -> None:
+    coalescer = make(gate, batch_seconds_max=0.15)
     begun = asyncio.get_running_loop().time()
     await coalescer.submit(reserve(1, 1, (1, 1, 1)))
     await coalescer.submit(reserve(1, 2, (1, 1, 2)))
@@ -297,23 +295,22 @@ class SlowLane:
             coalescer.finished(batch.batch_id)
 
 
-async def test_four_gateways_over_capacity_do_not_drown_the_lane_in_small_batches(
-    executor: ThreadPoolExecutor,
-) -> None:
+async def test_four_gateways_over_capacity_do_not_drown_the_lane_in_small_batches() -> None:
     loop = asyncio.get_running_loop()
     lane = SlowLane()
     coalescers: list[Coalescer] = []
     for number in range(4):
 
-        def enqueue(batch: Batch, number: int = number) -> Taken:
-            loop.call_soon_threadsafe(lane.queue.put_nowait, (batch, coalescers[number]))
-            return Taken(0, lane.queue.qsize() + 1)
+        def enqueue(batch: Batch, number: int = number) -> asyncio.Future[Taken]:
+            lane.queue.put_nowait((batch, coalescers[number]))
+            taken: asyncio.Future[Taken] = loop.create_future()
+            taken.set_result(Taken(0, lane.queue.qsize()))
+            return taken
 
         coalescers.append(
             Coalescer(
                 0,
                 enqueue,
-                executor,
                 origin=str(number),
                 batch_max=32,
                 unfinished_max=2,
@@ -347,8 +344,8 @@ async def test_four_gateways_over_capacity_do_not_drown_the_lane_in_small_batche
         assert coalescer.backlog <= 64
 
 
-async def test_a_command_that_cannot_leave_in_time_is_refused(gate: Gate, executor: ThreadPoolExecutor) -> None:
-    impatient = make(gate, executor, wait_seconds_max=0.6)
+async def test_a_command_that_cannot_leave_in_time_is_refused(gate: Gate) -> None:
+    impatient = make(gate, wait_seconds_max=0.6)
     await impatient.submit(reserve(1, 1, (1, 1, 1)))
     await impatient.submit(reserve(1, 2, (1, 1, 2)))
     waiting = impatient.submit(reserve(1, 3, (1, 1, 3)))
@@ -381,10 +378,8 @@ async def test_batches_whose_message_is_late_are_named(
     assert [batch_id for batch_id, _ in coalescer.unfinished(0)] == [second.batch_id]
 
 
-async def test_commands_behind_have_their_part_of_each_batch_and_what_others_leave(
-    gate: Gate, executor: ThreadPoolExecutor
-) -> None:
-    coalescer = make(gate, executor, batch_max=8)
+async def test_commands_behind_have_their_part_of_each_batch_and_what_others_leave(gate: Gate) -> None:
+    coalescer = make(gate, batch_max=8)
     for fan in (1, 2):
         await coalescer.submit(reserve(1, fan, (1, 1, fan)))
     behind = [coalescer.submit(reserve(1, 100 + fan, (1, 2, fan)), behind=True) for fan in range(4)]
@@ -403,10 +398,8 @@ async def test_a_command_behind_leaves_at_once_where_nobody_waits(coalescer: Coa
     assert gate.sizes == [1]
 
 
-async def test_a_command_behind_is_withdrawn_like_others_when_it_waited_too_long(
-    gate: Gate, executor: ThreadPoolExecutor
-) -> None:
-    coalescer = make(gate, executor, wait_seconds_max=0.05)
+async def test_a_command_behind_is_withdrawn_like_others_when_it_waited_too_long(gate: Gate) -> None:
+    coalescer = make(gate, wait_seconds_max=0.05)
     for fan in (1, 2):
         await coalescer.submit(reserve(1, fan, (1, 1, fan)))
     late = [coalescer.submit(reserve(1, fan, (1, 1, fan)), behind=fan == 4) for fan in (3, 4)]

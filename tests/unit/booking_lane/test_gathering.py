@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 import redis
@@ -14,7 +15,7 @@ from tests.services import free_port
 
 
 @pytest.fixture
-async def client(redis_url: str) -> AsyncIterator[aioredis.Redis]:
+async def client(redis_url: str) -> AsyncIterator[GatheringRedis]:
     client = async_client(redis_url)
     yield client
     await client.aclose()
@@ -52,6 +53,39 @@ async def test_a_pipeline_of_nothing_takes_no_answers_of_others(client: aioredis
         nothing, found = await asyncio.gather(client.pipeline(transaction=False).execute(), client.get("a"))
         assert (nothing, found) == ([], b"1")
         assert await client.get("a") == b"1"
+
+
+async def test_a_transaction_shares_the_connection_and_is_refused_alone(client: GatheringRedis) -> None:
+    await client.set("text", "no number")
+    asked: list[asyncio.Future[Any]] = []
+    for number in range(20):
+        wrong = ("NO-SUCH-COMMAND",) if number % 2 else ("INCR", "counted")
+        asked.append(client.ask_in_multi([("SET", f"of:{number}", number), wrong, ("GET", f"of:{number}")], list))
+        asked.append(client.gathering.ask((("ECHO", str(number)), {})))
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert answers[1::2] == [str(number).encode() for number in range(20)]
+    for number, answer in enumerate(answers[::2]):
+        if number % 2:
+            assert isinstance(answer, redis.ResponseError)
+            assert await client.get(f"of:{number}") is None, "nothing of it is done"
+        else:
+            assert answer == [b"OK", number // 2 + 1, str(number).encode()]
+
+
+async def test_what_reads_an_answer_may_raise(client: GatheringRedis) -> None:
+    def read(replies: list[bytes]) -> None:
+        raise ValueError(replies)
+
+    with pytest.raises(ValueError, match="said"):
+        await client.ask_in_multi([("ECHO", "said")], read)
+    assert await client.echo("later") == b"later"
+
+
+async def test_a_transaction_without_redis_fails() -> None:
+    client = async_client(f"redis://127.0.0.1:{free_port()}/0")
+    with pytest.raises(redis.ConnectionError):
+        await client.ask_in_multi([("PING",)], list)
+    await client.aclose()
 
 
 async def test_a_pipeline_shares_the_connection(client: aioredis.Redis, jobs: redis.Redis) -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import pickletools
 import time
 import uuid
 import zlib
+from collections.abc import Iterator
 from typing import cast
 
 import msgspec
@@ -11,9 +13,10 @@ import pytest
 import redis
 from rq.job import Job
 
-from booking_lane.clients import jobs_client
-from booking_lane.commands import Awaiting, Outcome, command_id_new, decode_batch
-from booking_lane.lane import BOOK, Lane, lane_of, queue_name, rq_queue
+from booking_lane.clients import async_client, jobs_client
+from booking_lane.coalescer import Taken
+from booking_lane.commands import Awaiting, Batch, Outcome, command_id_new, decode_batch
+from booking_lane.lane import BOOK, AsyncLane, Lane, lane_of, queue_name, rq_queue
 from booking_lane.results import (
     BatchNews,
     Count,
@@ -42,9 +45,33 @@ def now_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
-@pytest.fixture
-def lane(jobs: redis.Redis) -> Lane:
-    return Lane(jobs, 3, TTL_SECONDS)
+class OfALoop:
+    """An event loop's lane, asked for one batch after the other."""
+
+    def __init__(self, redis_url: str, runner: asyncio.Runner) -> None:
+        self._runner = runner
+        self.client = async_client(redis_url)
+        self._lane = AsyncLane(self.client, 3, TTL_SECONDS)
+
+    def enqueue(self, batch: Batch) -> Taken:
+        return self._runner.run(self._enqueue(batch))
+
+    async def _enqueue(self, batch: Batch) -> Taken:
+        return await self._lane.enqueue(batch)
+
+
+AnyLane = Lane | OfALoop
+
+
+@pytest.fixture(params=["of a thread", "of a loop"])
+def lane(request: pytest.FixtureRequest, jobs: redis.Redis, redis_url: str) -> Iterator[AnyLane]:
+    if request.param == "of a thread":
+        yield Lane(jobs, 3, TTL_SECONDS)
+        return
+    with asyncio.Runner() as runner:
+        lane = OfALoop(redis_url, runner)
+        yield lane
+        runner.run(lane.client.aclose())
 
 
 def test_an_event_has_one_lane() -> None:
@@ -52,7 +79,7 @@ def test_an_event_has_one_lane() -> None:
     assert queue_name(2) == "lane-2"
 
 
-def test_rq_sees_the_job(lane: Lane, jobs: redis.Redis) -> None:
+def test_rq_sees_the_job(lane: AnyLane, jobs: redis.Redis) -> None:
     sent = batch(reserve(1, 5, (1, 1, 1)), checkout(1, 6, (1, 1, 2)))
     lane.enqueue(sent)
     queue = rq_queue(jobs, "lane-3")
@@ -67,7 +94,7 @@ def test_rq_sees_the_job(lane: Lane, jobs: redis.Redis) -> None:
     assert queue.count == 1
 
 
-def test_every_command_has_its_marker(lane: Lane, jobs: redis.Redis) -> None:
+def test_every_command_has_its_marker(lane: AnyLane, jobs: redis.Redis) -> None:
     first = reserve(1, 5, (1, 1, 1), body_hash=b"h" * 16)
     second = checkout(1, 6, (1, 1, 2))
     lane.enqueue(batch(first, second))
@@ -79,7 +106,7 @@ def test_every_command_has_its_marker(lane: Lane, jobs: redis.Redis) -> None:
     assert 0 < jobs.ttl(job_key(first.command_id)) <= TTL_SECONDS
 
 
-def test_nothing_in_redis_is_pickled(lane: Lane, jobs: redis.Redis) -> None:
+def test_nothing_in_redis_is_pickled(lane: AnyLane, jobs: redis.Redis) -> None:
     sent = batch(reserve(1, 5, (1, 1, 1)))
     lane.enqueue(sent)
     stored = cast(dict[bytes, bytes], jobs.hgetall(Job.key_for(str(sent.batch_id))))
@@ -89,9 +116,9 @@ def test_nothing_in_redis_is_pickled(lane: Lane, jobs: redis.Redis) -> None:
     assert MsgpackSerializer.loads(data)[0] == BOOK
 
 
-def test_job_and_markers_come_in_one_multi(lane: Lane, jobs: redis.Redis, redis_url: str) -> None:
+def test_job_and_markers_come_in_one_multi(lane: AnyLane, jobs: redis.Redis, redis_url: str) -> None:
     sent = batch(*[reserve(1, fan, (1, 1, fan)) for fan in range(1, 4)])
-    lane.enqueue(batch(reserve(1, 99, (9, 9, 9))))  # opens the connection and learns the server's version
+    lane.enqueue(batch(reserve(1, 99, (9, 9, 9))))  # opens the connection
     with jobs_client(redis_url).monitor() as monitor:  # type: ignore[no-untyped-call]
         lane.enqueue(sent)
         jobs.echo("end")
@@ -113,7 +140,7 @@ def test_job_and_markers_come_in_one_multi(lane: Lane, jobs: redis.Redis, redis_
     assert not [command for command in outside if command.split()[0] in ("SET", "HSET", "RPUSH", "LPUSH")]
 
 
-def test_a_batch_that_redis_cannot_take_leaves_nothing(lane: Lane, jobs: redis.Redis) -> None:
+def test_a_batch_that_redis_cannot_take_leaves_nothing(lane: AnyLane, jobs: redis.Redis) -> None:
     sent = batch(*[reserve(1, fan, (1, 1, fan)) for fan in range(1, 4)])
     # Out of memory: Redis refuses the first write of the transaction, and with it the whole of it.
     used = cast(dict[str, int], jobs.info("memory"))["used_memory"]
@@ -128,7 +155,7 @@ def test_a_batch_that_redis_cannot_take_leaves_nothing(lane: Lane, jobs: redis.R
     assert rq_queue(jobs, "lane-3").count == 1
 
 
-def test_enqueue_tells_the_offset_of_redis_clock_and_how_many_batches_wait(lane: Lane, jobs: redis.Redis) -> None:
+def test_enqueue_tells_the_offset_of_redis_clock_and_how_many_batches_wait(lane: AnyLane, jobs: redis.Redis) -> None:
     begun_ms = now_ms()
     offset_ms, queued, _ = lane.enqueue(batch(reserve(1, 5, (1, 1, 1))))
     # Redis read its clock at some moment of it.
