@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 GATHERED_MAX: Final = 500
-"""At most this many questions share a round trip, so that a slow one delays a bounded number of others."""
+"""At most this many questions share a round trip, unless fewer are said, so that a slow one delays a bounded number."""
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
@@ -44,6 +44,7 @@ class Gathering(Generic[Question, Answer]):
         given_up: makes the answer of those whose asking was cancelled, as it is by a loop that ends.
         under_way_max: while so many groups have no answer, gather on. Under load questions then leave in fewer and
             larger groups, each at most one round trip later. None: any number.
+        together_max: a group has so many questions at most.
     """
 
     def __init__(
@@ -52,10 +53,12 @@ class Gathering(Generic[Question, Answer]):
         given_up: Callable[[], Exception],
         *,
         under_way_max: int | None = None,
+        together_max: int = GATHERED_MAX,
     ) -> None:
         self._ask_all = ask_all
         self._given_up = given_up
         self._under_way_max = under_way_max
+        self._together_max = together_max
         self._asked: list[tuple[Question, asyncio.Future[Answer]]] = []
         self._is_due = False
         self.sending: set[asyncio.Future[Any]] = set()
@@ -82,8 +85,8 @@ class Gathering(Generic[Question, Answer]):
     def _send_gathered(self) -> None:
         self._is_due = False
         asked, self._asked = self._asked, []
-        for start in range(0, len(asked), GATHERED_MAX):
-            together = asked[start : start + GATHERED_MAX]
+        for start in range(0, len(asked), self._together_max):
+            together = asked[start : start + self._together_max]
             sending = self._begin(together)
             self.sending.add(sending)
             sending.add_done_callback(partial(self._on_sent, together))

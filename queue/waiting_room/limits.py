@@ -7,24 +7,20 @@ import ipaddress
 import math
 from collections.abc import Awaitable, Generator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from redis import asyncio as aioredis
-from redis.exceptions import ConnectionError as RedisConnectionError
 
 from db.gathering import Gathering
 from db.shards import is_cluster
 
+from .by_event import TRIPS_UNDER_WAY_MAX, ByEvent, given_up
 from .keys import allow_key, pace_keys, proof_key
 from .scripts import Begun
 
 IPV4_PREFIX_BITS: Final = 24
 IPV6_PREFIX_BITS: Final = 56
-EVENTS_MAX: Final = 1000
-"""Of so many events at a time what was gathered is remembered; beyond it the idle ones are forgotten."""
-TRIPS_UNDER_WAY_MAX: Final = 2
-"""Of one event. With one alone half of the fans who come together would wait for a trip that is none of theirs."""
 _OVER: Final = ("", "fan", "network")
 
 
@@ -95,27 +91,18 @@ _Command = tuple[int, str]
 
 
 class Paces:
-    """Counts fans' commands, each with its fan and its network at its event; 0 a minute bounds neither.
-
-    While `TRIPS_UNDER_WAY_MAX` trips of an event have no answer, its commands gather, and one script counts them then.
+    """Counts fans' commands, each with its fan and its network at its event; 0 a minute bounds neither. One script
+    counts many (`waiting_room.by_event`).
     """
 
     def __init__(self, client: aioredis.Redis, *, fan_per_minute: int, network_per_minute: int) -> None:
         self._client = client
         self._per_minute = fan_per_minute, network_per_minute
-        self._of_events: dict[int, Gathering[_Command, Paced]] = {}
+        self._counted: ByEvent[_Command, Paced] = ByEvent(self._count)
 
     def count(self, event: int, fan: int, network: str) -> asyncio.Future[Paced]:
         """Count a command. The answer is a `redis.RedisError` where Redis gives none."""
-        gathering = self._of_events.get(event) or self._of_event(event)
-        return gathering.ask((fan, network))
-
-    def _of_event(self, event: int) -> Gathering[_Command, Paced]:
-        if len(self._of_events) >= EVENTS_MAX:
-            self._of_events = {one: kept for one, kept in self._of_events.items() if not kept.is_idle}
-        made = Gathering[_Command, Paced](partial(self._count, event), _given_up, under_way_max=TRIPS_UNDER_WAY_MAX)
-        self._of_events[event] = made
-        return made
+        return self._counted.ask(event, (fan, network))
 
     def _count(self, event: int, commands: Sequence[_Command]) -> Awaitable[Sequence[Paced | Exception]]:
         keys = [*pace_keys(event), *[proof_key(event, fan) for fan, _ in commands]]
@@ -142,7 +129,7 @@ class Allowances:
     def __init__(self, client: aioredis.Redis, name: str, per_minute: int, *, window_seconds: int = 60) -> None:
         self._client = client
         self._of = name, per_minute, window_seconds
-        self._gathering = Gathering[str, Allowance](self._count, _given_up, under_way_max=TRIPS_UNDER_WAY_MAX)
+        self._gathering = Gathering[str, Allowance](self._count, given_up, under_way_max=TRIPS_UNDER_WAY_MAX)
 
     def count(self, key: str) -> Awaitable[Allowance]:
         """Count a request of this key, for example an address prefix."""
@@ -161,10 +148,6 @@ class Allowances:
             Allowance(bool(allowed), math.ceil(retry_after_ms / 1000), used, *self._of)
             for allowed, retry_after_ms, used in zip(*[iter(flat)] * 3, strict=True)
         ]
-
-
-def _given_up() -> Exception:
-    return RedisConnectionError("given up before Redis answered")
 
 
 async def stand_proof(client: aioredis.Redis, event: int, fan: int, seconds: int) -> None:

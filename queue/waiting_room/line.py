@@ -16,6 +16,8 @@ from db.shards import is_cluster, shard_of
 
 from . import operations
 from .autopilot import Steering
+from .by_event import ByEvent
+from .errors import RoomError
 from .keys import room_key
 from .model import (
     Acted,
@@ -59,6 +61,7 @@ class Line:
         self.client = client
         self.room_errors = room_errors(client)
         self._is_cluster = is_cluster(client)
+        self._claims: ByEvent[int, Standing] = ByEvent(self._claim_all, together_max=operations.CLAIMS)
 
     def shard_of(self, event: int) -> str:
         """The name of the server that has the event's room; empty where one server has all."""
@@ -242,13 +245,17 @@ class Line:
         return await self._run(operations.history(event, fan))
 
     async def claim(self, event: int, fan: int) -> Standing:
-        """Admit the fan who was called. A fan who is admitted already gets the same pass again.
+        """Admit the fan who was called. A fan who is admitted already gets the same pass again. One script admits those
+        who claim together, as they do after each tick of the door.
 
         Raises:
             NotCalled: the fan was not called; the error has the fan's state.
             RoomUnknown: Redis has no such room.
         """
-        return await self._run(operations.claim(event, fan))
+        return await self._claims.ask(event, fan)
+
+    async def _claim_all(self, event: int, fans: Sequence[int]) -> list[Standing | RoomError]:
+        return await self._run(operations.claim(event, fans))
 
     async def act(self, event: int, fan: int, *, tries: bool) -> Acted:
         """Note that the fan is at work inside, and put a fan who lost the pass by doing nothing back into line.

@@ -15,7 +15,7 @@ from db.languages import Texts
 from db.rooms.states import RoomState
 
 from .autopilot import Steering, decode_steering, encode_steering
-from .errors import REFUSALS, RETRIES, NotCalled
+from .errors import REFUSALS, RETRIES, NotCalled, RoomError
 from .keys import room_key, room_keys
 from .model import (
     PACES,
@@ -59,6 +59,8 @@ CHUNK: Final = 200
 """One script takes at most this many fans, so that none keeps Redis busy for long."""
 RANKS: Final = 500
 """One script finds at most this many ranks, each of which takes Redis 2 to 4 µs."""
+CLAIMS: Final = 50
+"""One script admits at most this many fans, each of whom takes Redis some 15 µs."""
 TAIL_BYTES: Final = 64
 """So many of the last bytes of a room's moves show whether they are those that were read before (ranks.lua)."""
 
@@ -143,8 +145,21 @@ def standing(event: int, fan: int, *, touch: bool) -> Operation[Standing]:
     return _on(event, "standing", _standing, fan, int(touch))
 
 
-def claim(event: int, fan: int) -> Operation[Standing]:
-    return _on(event, "claim", _standing, fan)
+def claim(event: int, fans: Sequence[int]) -> Operation[list[Standing | RoomError]]:
+    return _on(event, "claim", _claimed, *fans)
+
+
+def _claimed(reply: Sequence[Any]) -> list[Standing | RoomError]:
+    if not isinstance(reply[0], list):
+        _refuse(reply)
+    return [_standing_or_refusal(one) for one in reply]
+
+
+def _standing_or_refusal(reply: Sequence[Any]) -> Standing | RoomError:
+    try:
+        return _standing(reply)
+    except RoomError as refusal:
+        return refusal
 
 
 def act(event: int, fan: int, *, tries: bool) -> Operation[Acted]:

@@ -9,6 +9,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count, pairwise
 from typing import Any, ClassVar, TypeVar
 
@@ -258,7 +259,7 @@ class LineMachine(RuleBasedStateMachine):
             self.holds_together()
             for fan in heard if prompt else ():
                 if self.model.held.get(fan) and self.model.held[fan].where == "called":
-                    self.claim(fan)
+                    self.claim([fan])
 
     # -- fans
 
@@ -332,9 +333,20 @@ class LineMachine(RuleBasedStateMachine):
         ):
             self.lists[gateway] = "", 0
 
-    @rule(fan=fans)
-    def claim(self, fan: int) -> None:
-        self.both(operations.claim(EVENT, fan), lambda: self.model.claim(fan))
+    @rule(claiming=st.lists(fans, min_size=1, max_size=len(FANS)))
+    def claim(self, claiming: list[int]) -> None:
+        """Fans claim together, some of them twice."""
+        claims = operations.claim(EVENT, claiming)
+        outcomes = operations.Operation(
+            claims.script,
+            claims.keys,
+            claims.args,
+            lambda reply: [_outcome(partial(_given, one)) for one in claims.read(reply)],
+        )
+        told = self.both(outcomes, lambda: [_outcome(partial(_given, one)) for one in self.model.claim(claiming)])
+        for fan, (_, standing) in zip(claiming, told or (), strict=bool(told)):
+            if isinstance(standing, Standing):
+                self._told(fan, standing)
 
     @rule(fan=fans, tries=st.booleans())
     def act(self, fan: int, tries: bool) -> None:
@@ -582,8 +594,16 @@ def _told_as(code: str, value: Any) -> str:
             return "was idle" if value.was_idle else f"inside {value.pass_until_ms is not None:d}"
         case Tick():
             return f"called {value.called > 0:d} ended {value.ended > 0:d} more {value.more:d}"
+        case [tuple(), *_]:
+            return " and ".join(sorted({_told_as(*one) for one in value}))
         case _:
             return f"{bool(value)}" if code == "value" and not isinstance(value, str) else str(value or code)
+
+
+def _given(answer: Standing | RoomError) -> Standing:
+    if isinstance(answer, RoomError):
+        raise answer
+    return answer
 
 
 def _outcome(act: Callable[[], Any]) -> tuple[str, Any]:

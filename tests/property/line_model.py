@@ -16,6 +16,7 @@ from waiting_room.errors import (
     NotCalled,
     Rebuilding,
     RoomClosed,
+    RoomError,
     RoomOff,
     RoomSoldOut,
     RoomUnknown,
@@ -446,16 +447,25 @@ class LineModel:
         self.leases[name] = Lease(renewed_at, told + 1)
         return gone
 
-    def claim(self, fan: int) -> Standing:
+    def claim(self, fans: list[int]) -> list[Standing | RoomError]:
+        """Who was called is admitted before the others are looked at."""
         self.begin()
         self.the_config  # noqa: B018 - raises where there is no room
-        held = self.settle(fan)
-        if held and held.where == "called":
+        called = {
+            fan: held
+            for fan in fans
+            if (held := self.held.get(fan)) and held.where == "called" and not self.claim_over(held.until)
+        }
+        for held in called.values():
             self.admitted(held)
-        standing = self._standing(fan, touch=True, joined="known")
-        if standing.state != "admitted":
-            raise NotCalled(standing.state)
-        return standing
+        admitted = {fan: self._standing(fan, touch=True, joined="known") for fan in called}
+        answers: list[Standing | RoomError] = []
+        for fan in fans:
+            if fan not in admitted:
+                self.settle(fan)
+            standing = admitted.get(fan) or self._standing(fan, touch=True, joined="known")
+            answers.append(standing if standing.state == "admitted" else NotCalled(standing.state))
+        return answers
 
     def act(self, fan: int, *, tries: bool) -> Acted:
         self.begin()

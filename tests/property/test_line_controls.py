@@ -167,7 +167,7 @@ SABOTAGES = {
     "the door calls from the back": Change(
         "admit", "redis.call('ZRANGE', line, 0, chunk - 1)", "redis.call('ZREVRANGE', line, 0, chunk - 1)"
     ),
-    "a claim leaves the fan called": Change("claim", "  redis.call('ZREM', CALLED, fan)\n", ""),
+    "a claim leaves the fan called": Change("claim", "  redis.call('ZREM', CALLED, unpack(claiming))\n", ""),
     "positions rise": Change("room", "elseif not shown or shown > ahead + 1 then", "else"),
     "an ended place comes back": Change(
         "room",

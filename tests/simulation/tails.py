@@ -101,7 +101,7 @@ class TailSale:
                 if what == "claim":
                     answering.discard(fan)
                     if valkey.do(operations.standing(EVENT, fan, touch=True)).state == "called":
-                        valkey.do(operations.claim(EVENT, fan))
+                        valkey.do(operations.claim(EVENT, [fan]))
                         later(now, "in", fan)
                 elif what == "in":
                     self.let_in += 1

@@ -144,7 +144,7 @@ class Sale:
             while due and due[0][0] <= second:
                 _, what, fan = heapq.heappop(due)
                 if what == "claim":
-                    valkey.do(operations.claim(EVENT, fan))
+                    valkey.do(operations.claim(EVENT, [fan]))
                     stays = chance.uniform(*self.crowd.inside)
                     if self.seats is not None and chance.random() < self.crowd.buyers and free >= 2:
                         free, held = free - 2, held + 2

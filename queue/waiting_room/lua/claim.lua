@@ -1,25 +1,50 @@
--- claim.lua: give a called fan a pass, unless the sale has not begun or is over, or the event is cancelled; an admitted
--- fan gets the same pass again.
+-- claim.lua: give called fans their passes, unless the sale has not begun or is over, or the event is cancelled; an
+-- admitted fan gets the same pass again.
 -- KEYS  a room's keys (room.lua)
--- ARGV  1 event, 2 fan
--- Returns the standing, or {not_called, state} or {unknown_room, 0}
+-- ARGV  1 event, then fans, at most operations.CLAIMS
+-- Returns for each fan the standing, or {not_called, state}; or {unknown_room, 0}
 
-local fan = ARGV[2]
 if not room.state then
   return { 'unknown_room', 0 }
 end
-local score, joined_at, _, priority = place_of(fan)
-local where = score and settle(fan, priority)
-if where == CALLED and not room.before_sale and not room.sale_over and room.is_cancelled ~= 1 then
-  redis.call('ZREM', CALLED, fan)
-  local pass_until = admit_fan(fan, score, joined_at, priority)
-  note(fan, 'admitted')
-  pace.claimed = pace.claimed + 1
-  news.admitted[1] = '[' .. fan .. ',' .. int(pass_until) .. ']'
+local fans = { unpack(ARGV, 2) }
+local claiming, places, places_of = {}, {}, {}
+if not room.before_sale and not room.sale_over and room.is_cancelled ~= 1 then
+  local held, claim_bys = redis.call('HMGET', PLACES, unpack(fans)), redis.call('ZMSCORE', CALLED, unpack(fans))
+  for i, fan in ipairs(fans) do
+    if held[i] and claim_bys[i] and not places_of[fan] and not claim_over(tonumber(claim_bys[i])) then
+      claiming[#claiming + 1], places[#places + 1], places_of[fan] = fan, held[i], held[i]
+    end
+  end
 end
-local standing = standing_of(fan, true, 'known')
+
+local pass_until, waiting, idle_ends
+if #claiming > 0 then
+  redis.call('ZREM', CALLED, unpack(claiming))
+  pass_until = admit_fans(claiming, places)
+  local seen = {}
+  for i, fan in ipairs(claiming) do
+    seen[2 * i - 1], seen[2 * i] = fan, int(now)
+    note(fan, 'admitted')
+    news.admitted[i] = '[' .. fan .. ',' .. int(pass_until) .. ']'
+  end
+  redis.call('HSET', SEEN, unpack(seen))
+  pace.claimed = #claiming
+  waiting, idle_ends = in_line(), idle_end(nil, pass_until, now)
+end
+
+local standings = {}
+for i, fan in ipairs(fans) do
+  if places_of[fan] then
+    local score, joined_at, priority = string.match(places_of[fan], '^(%d+):(%d+):%d+(:?)')
+    standings[i] = told(
+      'admitted', 'known', tonumber(score), 0, 0, waiting, 0, pass_until, tonumber(joined_at), priority == ':',
+      { 0, idle_ends }
+    )
+  else
+    local standing = standing_of(fan, true, 'known')
+    standings[i] = standing[2] == 'admitted' and standing or { 'not_called', standing[2] }
+  end
+end
 close()
-if standing[2] ~= 'admitted' then
-  return { 'not_called', standing[2] }
-end
-return standing
+return standings

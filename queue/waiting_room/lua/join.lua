@@ -129,7 +129,7 @@ else
   local score = next_score()
   if at_once then
     spend_tokens(tokens, 1)
-    admit_fan(fan, score, now, redeemed)
+    admit_fans({ fan }, { place_text(score, now, 0, redeemed) })
     note(fan, 'straight')
   else
     put_place(fan, score, now, 0, redeemed)

@@ -10,7 +10,8 @@ import pytest
 from redis import asyncio as aioredis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from waiting_room.limits import TRIPS_UNDER_WAY_MAX, Paced, Paces, allow, stand_proof
+from waiting_room.by_event import TRIPS_UNDER_WAY_MAX
+from waiting_room.limits import Paced, Paces, allow, stand_proof
 
 
 async def asked(client: aioredis.Redis, fan: int, network: str = "198.51.100.0/24", *, event: int = 1) -> Paced:
@@ -93,7 +94,7 @@ async def test_commands_that_come_while_others_are_counted_go_together(
         return await count(event, commands)
 
     await asked(client, 8, "203.0.113.0/24")  # Redis knows the script now
-    monkeypatch.setattr(counted, "_count", noting)
+    monkeypatch.setattr(counted._counted, "_ask_all", noting)
     trips = []
     for _ in range(TRIPS_UNDER_WAY_MAX):
         trips.append(counted.count(1, 7, "198.51.100.0/24"))
@@ -114,7 +115,7 @@ async def test_what_waits_behind_a_trip_that_is_given_up_is_given_up_too(client:
         trips.append(counted.count(1, 7, "198.51.100.0/24"))
         await asyncio.sleep(0)
     behind = counted.count(1, 7, "198.51.100.0/24")
-    for sending in counted._of_events[1].sending:
+    for sending in counted._counted._of_events[1].sending:
         sending.cancel()
     given_up = await asyncio.gather(*trips, behind, return_exceptions=True)
     assert {type(one) for one in given_up} == {RedisConnectionError}

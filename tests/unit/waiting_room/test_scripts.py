@@ -134,7 +134,7 @@ def test_the_whole_room_runs_on_a_cluster(cluster: Any) -> None:
         run(operations.join(42, fan, None))
     run(operations.leave(42, 1))
     run(operations.admit(42))
-    run(operations.claim(42, 4))
+    run(operations.claim(42, [4]))
     run(operations.heartbeat(42, [(4, 0), (5, 1)]))
     run(operations.positions(42, [5]))
     assert run(operations.set_stock(42, Stock(9, 0, 1)))

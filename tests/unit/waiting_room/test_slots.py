@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
+from msgspec import structs
 from redis import Redis
 from redis.exceptions import ResponseError
 
 from tests.unit.waiting_room.room import Room
-from waiting_room.errors import NotCalled
+from waiting_room.errors import NotCalled, RoomUnknown
 from waiting_room.keys import room_key
 from waiting_room.line import Slots
-from waiting_room.model import Stock
+from waiting_room.model import Standing, Stock
+from waiting_room.operations import CLAIMS
 
 
 @pytest.fixture
@@ -38,6 +41,46 @@ class TestClaim:
         second = await room.line.claim(42, 1)
         assert first.pass_until_ms is not None
         assert second.pass_until_ms == first.pass_until_ms - 10_000
+
+    async def test_of_many_is_one_script_and_each_fan_has_the_own_answer(self, room: Room) -> None:
+        inside, no_show, waits, stranger = 8, 3, 4, 99
+        await room.fill(inside, no_show, 1, 2, waits, capacity=4)
+        await room.tick()
+        before = await room.line.claim(42, inside)
+        await room.client.zadd(room.keys["called"], {no_show: 1})
+        claiming = [no_show, 1, waits, 2, 1, inside, stranger]
+        await room.client.config_resetstat()
+        async with room.news() as news:
+            told = await asyncio.gather(*[room.line.claim(42, fan) for fan in claiming], return_exceptions=True)
+        scripts = await room.client.info("commandstats")
+        assert scripts["cmdstat_evalsha"]["calls"] == 1
+        assert [one.state for one in told if isinstance(one, NotCalled)] == ["waiting", "waiting", "none"]
+        passes = {fan: one for fan, one in zip(claiming, told, strict=True) if isinstance(one, Standing)}
+        assert passes.keys() == {1, 2, inside}
+        assert (passes[1].epoch, passes[1].number, passes[2].number) == (before.epoch, 3, 4)
+        assert passes[inside].pass_until_ms == before.pass_until_ms
+        for fan in (1, 2):
+            told_later = await room.line.standing(42, fan, touch=False)
+            assert structs.replace(told_later, now_ms=passes[fan].now_ms, waiting=passes[fan].waiting) == passes[fan]
+            assert passes[fan].pass_until_ms == passes[fan].now_ms + 900_000
+        assert sorted(fan for message in news for fan, _ in message.admitted) == [1, 2]
+        assert await room.states(no_show, waits) == ["waiting", "waiting"]
+        counts = await room.line.counts(42)
+        assert (counts.called, counts.admitted, counts.waiting) == (0, 3, 2)
+
+    async def test_of_more_than_a_script_takes_is_several(self, room: Room) -> None:
+        fans = range(1, 2 * CLAIMS + 2)
+        await room.fill(*fans)
+        await room.tick()
+        told = await asyncio.gather(*[room.line.claim(42, fan) for fan in fans])
+        assert [one.number for one in told] == [*fans]
+        assert {one.state for one in told} == {"admitted"}
+
+    async def test_of_many_in_a_room_that_redis_lost_is_refused_to_each(self, room: Room) -> None:
+        await room.fill(1, 2)
+        await room.lose()
+        told = await asyncio.gather(*[room.line.claim(42, fan) for fan in (1, 2)], return_exceptions=True)
+        assert [type(one) for one in told] == [RoomUnknown, RoomUnknown]
 
     async def test_needs_the_call(self, room: Room) -> None:
         await room.fill(1, capacity=0)

@@ -2,12 +2,19 @@
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event; the rest is the operation's own
 
-local function admit_fan(fan, score, joined_at, priority)
+-- Lets fans in who have these places, given as `places` keeps them, and gives when their passes end, in ms.
+local function admit_fans(fans, places)
   local pass_until = now + room.pass_ms
-  redis.call('ZADD', ADMITTED, int(pass_until), fan)
-  redis.call('ZADD', ACTED, int(now), fan)
-  put_place(fan, score, joined_at, now, priority)
-  pace.admitted = pace.admitted + 1
+  local passes, acted, admitted = {}, {}, {}
+  for i, fan in ipairs(fans) do
+    passes[2 * i - 1], passes[2 * i] = int(pass_until), fan
+    acted[2 * i - 1], acted[2 * i] = int(now), fan
+    admitted[2 * i - 1], admitted[2 * i] = fan, (string.gsub(places[i], '^(%d+:%d+):%d+', '%1:' .. int(now)))
+  end
+  redis.call('ZADD', ADMITTED, unpack(passes))
+  redis.call('ZADD', ACTED, unpack(acted))
+  redis.call('HSET', PLACES, unpack(admitted))
+  pace.admitted = pace.admitted + #fans
   return pass_until
 end
 

@@ -57,9 +57,14 @@ local function place_of(fan)
   return tonumber(score), tonumber(joined_at), tonumber(admitted_at), priority == ':'
 end
 
-local function put_place(fan, score, joined_at, admitted_at, priority)
+-- A place as `places` keeps it.
+local function place_text(score, joined_at, admitted_at, priority)
   local class = priority and OF_PRIORITY or ''
-  redis.call('HSET', PLACES, fan, int(score) .. ':' .. int(joined_at) .. ':' .. int(admitted_at) .. class)
+  return int(score) .. ':' .. int(joined_at) .. ':' .. int(admitted_at) .. class
+end
+
+local function put_place(fan, ...)
+  redis.call('HSET', PLACES, fan, place_text(...))
 end
 
 -- How a fan's last place ended: state, score, at_ms; nil if none is remembered.
@@ -310,10 +315,11 @@ local function idle_allowed()
   end
 end
 
--- When the pass of a fan ends who does nothing from now on, in ms; 0 where it does not end by that.
-local function idle_end(fan, pass_until)
+-- When the pass of a fan ends who was at work at that time (as Redis knows it where none is given) and does nothing
+-- from now on, in ms; 0 where it does not end by that.
+local function idle_end(fan, pass_until, at)
   local allowed_ms, from = idle_allowed()
-  local acted_at = allowed_ms and tonumber(redis.call('ZSCORE', ACTED, fan))
+  local acted_at = allowed_ms and (at or tonumber(redis.call('ZSCORE', ACTED, fan)))
   local ends_at = acted_at and math.max(acted_at, from) + allowed_ms
   return ends_at and ends_at < pass_until and ends_at or 0
 end

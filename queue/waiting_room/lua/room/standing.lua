@@ -2,7 +2,20 @@
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event; the rest is the operation's own
 
--- The fan's standing as an array, see operations.py; with `touch` the call is a heartbeat.
+-- A standing as an array, see operations.py; `work` has whether the fan is idle, and when the pass ends of one who
+-- does nothing, in ms or 0.
+local function told(state, joined, score, ahead, shown, waiting, claim_by, pass_until, joined_at, priority, work)
+  local epoch, number = 0, 0
+  if score > 0 then
+    epoch, number = epoch_and_number(score)
+  end
+  return {
+    'ok', state, room.state, joined, epoch, number, ahead, shown, waiting, claim_by, pass_until, joined_at, now,
+    priority and 1 or 0, unpack(work),
+  }
+end
+
+-- The fan's standing; with `touch` the call is a heartbeat.
 local function standing_of(fan, touch, joined)
   local state, score, ahead, claim_by, pass_until, joined_at, shown, idle_ends = 'none', 0, 0, 0, 0, 0, 0, 0
   local where, value
@@ -44,12 +57,8 @@ local function standing_of(fan, touch, joined)
       state, score = ended, ended_score
     end
   end
-  local epoch, number = 0, 0
-  if score > 0 then
-    epoch, number = epoch_and_number(score)
-  end
-  return {
-    'ok', state, room.state, joined, epoch, number, ahead, shown, in_line(), claim_by, pass_until, joined_at, now,
-    priority and 1 or 0, where == IDLE and 1 or 0, idle_ends,
-  }
+  return told(
+    state, joined, score, ahead, shown, in_line(), claim_by, pass_until, joined_at, priority,
+    { where == IDLE and 1 or 0, idle_ends }
+  )
 end
