@@ -271,8 +271,10 @@ class Desk:
                     record = await self.job(command_id, ask.wait_seconds) or record
                 return Booked(command_id, record)
         about.note(command_id=command_id)
-        received_at_ms = self.now_ms(self._lane_of(command.event_id))
+        lane = self._lane_of(command.event_id)
+        received_at_ms = self.now_ms(lane)
         if ask.permit is not None:
+            lane.coming += 1
             try:
                 command = await ask.permit(command_id) or command
             except ProblemError:
@@ -280,6 +282,8 @@ class Desk:
                 if record is None or record.body_hash != hash_of_body:
                     raise
                 return Booked(command_id, record)
+            finally:
+                lane.coming -= 1
         command = msgspec.structs.replace(
             command,
             command_id=command_id,

@@ -133,6 +133,9 @@ class Coalescer:
         self._sending: set[asyncio.Future[Taken]] = set()
         self._due = False
         self.clock_offset_ms: int | None = None
+        self.coming = 0
+        """Commands that will be submitted in a moment, unless something refuses them. Of hundreds that are read in one
+        turn of the loop none is submitted before all were let in."""
         self.batch_sizes: deque[int] = deque(maxlen=1024)
 
     @property
@@ -151,7 +154,7 @@ class Coalescer:
             LaneFullError: the buffer is full; or (the future) the command waited too long and never left.
             LaneUnavailableError: (the future) Redis did not answer.
         """
-        if self.full:
+        if self._is_full(self.backlog):
             raise LaneFullError
         loop = asyncio.get_running_loop()
         taken: asyncio.Future[None] = loop.create_future()
@@ -168,15 +171,17 @@ class Coalescer:
 
     @property
     def full(self) -> bool:
-        """Whether a command would be refused now: the buffer is full, or the lane would need, at its pace, more than
-        half the time that a command may wait for the commands that wait and are under way.
+        """Whether a command that begins now is to be refused: the buffer is full, or the lane would need, at its pace,
+        more than half the time that a command may wait for the commands that come, wait and are under way.
 
         A fan whose command is refused at once can try again; a fan whose command is withdrawn later has waited in vain.
         As many commands as two whole batches hold, beside the ones under way, are always taken, divided among the
         gateways that keep the lane busy: a pace measured under light load says little, and a low limit would keep the
         batches small.
         """
-        waiting = self.backlog
+        return self._is_full(self.backlog + self.coming)
+
+    def _is_full(self, waiting: int) -> bool:
         if waiting >= self._buffer_max:
             return True
         always = (self._unfinished_max + 2) * self._batch_max // (1 + self._others_queued)
