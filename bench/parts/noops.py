@@ -19,7 +19,7 @@ from bench.load import Flow, closed_loop, repeat
 from bench.parts.reserve import CONNECTIONS
 from bench.processes import apart
 from bench.report import Part
-from bench.servers import SECRET, System, await_answer, free_port
+from bench.servers import SECRET, Program, System, await_answer, free_port
 from bench.stadium import Steward
 from bench.stats import Load
 from db.booking.conduct import NETWORK_LIMITS_OFF
@@ -30,7 +30,7 @@ from db.shops.model import shop_of
 from db.shops.writing import ShopPlan, make_shop
 from waiting_room.shop_passes import ShopPass, ShopPasses, agent_hash, audience
 
-NOOP_BYTES: Final = 300
+BARE_NOOP: Final = request("POST", "/", body=b"x" * 300)
 NOOPS: Final = 20_000
 FEW_CONNECTIONS: Final = 64
 """Of the calls that no lane gathers."""
@@ -84,14 +84,19 @@ class Cost:
     by_program_us: dict[str, float]
 
 
-def bare_noop(system: System, count: int = NOOPS) -> float:
-    """Microseconds of processor time that a bare no-op takes."""
+def bare_server(system: System) -> Program:
+    """What answers `BARE_NOOP`."""
     port = free_port()
     server = system.start("bare", "bench.baseline.serve", "bare:create", str(port), port=port)
     await_answer(server, "/")
-    one = request("POST", "/", body=b"x" * NOOP_BYTES)
+    return server
+
+
+def bare_noop(system: System, count: int = NOOPS) -> float:
+    """Microseconds of processor time that a bare no-op takes."""
+    server = bare_server(system)
     before = server.use()
-    load = _load(server.address, repeat("noop", iter([one] * count)), CONNECTIONS)
+    load = _load(server.address, repeat("noop", iter([BARE_NOOP] * count)), CONNECTIONS)
     after = server.use()
     system.stop(server)
     return (after.cpu_seconds - before.cpu_seconds) / load.count("noop", "200") * 1e6

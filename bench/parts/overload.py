@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Mapping
 
 from bench.load import closed_loop, open_loop, repeat
+from bench.parts.noops import BARE_NOOP, bare_server
 from bench.parts.reserve import Hall, mean_batch
-from bench.processes import apart
+from bench.processes import Apart, apart
 from bench.report import Part
 from bench.servers import System, Use
 from bench.stats import Latencies, percentile
@@ -18,6 +20,8 @@ FACTOR = 1.5
 CONNECTIONS = 512
 CONNECTIONS_MAX = 12_000
 SEATS = 400_000
+NOOPS_PER_SECOND = 50.0
+"""Of a server beside the gateways, whose process waits for the cores as theirs do."""
 LOOKING = 100 * GATEWAYS
 LOOK_SECONDS_MAX = 30.0
 WARM_SECONDS = 3.0
@@ -52,6 +56,17 @@ def measure(system: System, *, seconds: float = 30.0, peak_seconds: float = 8.0)
     )
     offered = FACTOR * peak
     more = over.reserves(int((WARM_SECONDS + seconds) * offered) + 1)
+    bare = bare_server(system)
+    beside = Apart(
+        lambda: open_loop(
+            [bare.address],
+            repeat("noop", itertools.repeat(BARE_NOOP)),
+            per_second=NOOPS_PER_SECOND,
+            seconds=seconds,
+            connections_max=CONNECTIONS,
+            warm_seconds=WARM_SECONDS,
+        )
+    )
     before = system.uses()
     load = apart(
         lambda: open_loop(
@@ -64,9 +79,10 @@ def measure(system: System, *, seconds: float = 30.0, peak_seconds: float = 8.0)
         )
     )
     after = system.uses()
+    noop = beside.result()
     with system.connect() as connection:
         over_batch = mean_batch(connection, over.event_id)
-    system.stop(worker, *gateways)
+    system.stop(worker, *gateways, bare)
     outcomes: Counter[str] = load.steps["reserve"].outcomes
     load.require("reserve", "200", "lost", *(name for name in outcomes if name.startswith("503")))
     served = load.rate("reserve", "200")
@@ -87,6 +103,7 @@ def measure(system: System, *, seconds: float = 30.0, peak_seconds: float = 8.0)
     waits = Latencies.of(load.steps["reserve"].seconds_refused)
     part.add("refused within: median", waits.p50_ms, "ms")
     part.add("refused within: p99", waits.p99_ms, "ms", aim="≤ 50")
+    part.add("a bare no-op at the same time: p99", noop.latencies("noop").p99_ms, "ms")
     part.add("answered neither 200 nor 503, or not in time", 1 - (outcomes["200"] + refused) / begun, "of the offered")
     ended = load.steps["reserve"].ended
     first = min(ended)

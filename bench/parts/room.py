@@ -115,7 +115,7 @@ def times(client: redis.Redis, size: int) -> Times:
         spent, longest, ticks = spent + mean, max(longest, most), ticks + 1
         called = _called(client)
     found["admit"] = (spent / max(len(called), 1), longest)
-    found["claim"] = _time(client, (operations.claim(EVENT, fan) for fan in called[: CALLS // 2]))
+    found["claim"] = _time(client, (operations.claim(EVENT, [fan]) for fan in called[: CALLS // 2]))
     return found
 
 

@@ -19,6 +19,8 @@ from booking_lane.results import (
     record_of_awaiting,
 )
 
+WOKEN_AT_ONCE: Final = 32
+"""To answer hundreds in one turn of the loop takes so long that those who come meanwhile are refused late."""
 REREAD_MAX: Final = 500
 """At most this many keys are read in one round trip."""
 
@@ -91,8 +93,12 @@ class Waiters:
             self._know_payment.add(command_id)
 
     def on_outcomes(self, outcomes: tuple[Outcome, ...], trace: str = "") -> None:
-        """Wake the requests that wait for these outcomes of a batch, whose ``traceparent`` is ``trace``."""
-        for outcome in outcomes:
+        """Wake the requests that wait for these outcomes of a batch, whose ``traceparent`` is ``trace``: some now, and
+        the others behind what the loop has to do by then.
+        """
+        if len(outcomes) > WOKEN_AT_ONCE:
+            asyncio.get_running_loop().call_soon(self.on_outcomes, outcomes[WOKEN_AT_ONCE:], trace)
+        for outcome in outcomes[:WOKEN_AT_ONCE]:
             if outcome.command_id in self._waiting:
                 self._wake(
                     outcome.command_id,

@@ -18,7 +18,7 @@ from booking_lane.results import (
     job_key,
     publish,
 )
-from booking_lane.waiters import Waiters
+from booking_lane.waiters import WOKEN_AT_ONCE, Waiters
 
 BODY = b'{"status":"succeeded"}'
 AT_ONCE_SECONDS = 5
@@ -67,6 +67,18 @@ async def test_an_outcome_that_came_before_is_read(waiters: Waiters, client: aio
     await client.set(job_key(command_id), encode_record(record(body=BODY)))
     waiters.on_outcomes((outcome(command_id),))  # to nobody: none has registered yet
     assert await asyncio.wait_for(poll(waiters, command_id, 10), AT_ONCE_SECONDS) == record(body=BODY)
+    assert nothing_is_left(waiters)
+
+
+async def test_outcomes_of_a_large_batch_wake_some_and_then_the_others(waiters: Waiters) -> None:
+    ids = [command_id_new() for _ in range(2 * WOKEN_AT_ONCE + 1)]
+    waiting = [waiters.expect(command_id) for command_id in ids]
+    waiters.on_outcomes(tuple(map(outcome, ids)))
+    woken: list[int] = []
+    while not woken or woken[-1] < len(ids):
+        woken.append(sum(future.done() for future in waiting))
+        await asyncio.sleep(0)
+    assert woken == [WOKEN_AT_ONCE, 2 * WOKEN_AT_ONCE, len(ids)]
     assert nothing_is_left(waiters)
 
 
